@@ -19,6 +19,7 @@ use model::edition::Edition;
 use model::image_ref::{Registry, Tag};
 use model::manifest::{Manifest, Service};
 use model::names::Unknown;
+use model::platform::Platform;
 use model::variant::Variant;
 
 /// Which variants.
@@ -81,6 +82,9 @@ pub struct RequestArgs {
     /// Tag without edition and variant [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    /// Platforms, such as linux/amd64,linux/arm64 [default: those of the manifest, else the engine's own]
+    #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
+    platform: Vec<String>,
 }
 
 impl RequestArgs {
@@ -93,14 +97,55 @@ impl RequestArgs {
         manifest: &'m Manifest,
         services: Vec<&'m Service>,
     ) -> Result<BuildRequest<'m>> {
-        Ok(BuildRequest {
+        let request = BuildRequest {
             services,
             editions: editions(manifest, self.edition.as_deref())?,
             variants: self.variant.resolve(),
             tag: tag(manifest, self.tag.as_deref())?,
             default_edition: default_edition(manifest)?,
-        })
+            platforms: platforms(&self.platform)?,
+        };
+        request.check_platforms()?;
+        Ok(request)
     }
+}
+
+/// Which images of services that are built for several platforms.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct PlatformChoice {
+    /// The images for a platform, such as linux/arm64 [default: those with plain tags]
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
+}
+
+impl PlatformChoice {
+    /// The manifest; the references of its services are those of the chosen images.
+    ///
+    /// # Errors
+    /// When the platform or the manifest is invalid.
+    pub fn manifest(&self, context: &Context) -> Result<Manifest> {
+        let platform: Option<Platform> =
+            self.platform.as_deref().map(|text| parse(text, "--platform")).transpose()?;
+        let mut manifest = builds::manifest(context)?;
+        if let Some(platform) = platform {
+            for service in &mut manifest.services {
+                *service = service.on(&platform);
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+/// Platforms, each once.
+fn platforms(texts: &[String]) -> Result<Vec<Platform>> {
+    let mut found: Vec<Platform> = Vec::new();
+    for text in texts {
+        let platform = parse(text, "--platform")?;
+        if !found.contains(&platform) {
+            found.push(platform);
+        }
+    }
+    Ok(found)
 }
 
 /// Which services.

@@ -1,5 +1,7 @@
 //! Subcommand: `cargo xtask build-images`.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::args::{self, BasesChoice, CacheArgs, RequestArgs, ServicesArgs};
@@ -9,6 +11,7 @@ use build::bake::BuildOptions;
 use build::bases::{self, BaseSource, BasesMode};
 use build::environment::BuildEnvironment;
 use build::package_date::{self, PackageDateChoice};
+use build::plan::{BuildPlan, PlannedImage};
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::push::request::PushRequest;
@@ -177,6 +180,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     Err(failure.into())
 }
 
+/// The platform that an image is built for; `None` for the engine's own.
+fn target_platform<'p>(plan: &'p BuildPlan, image: &PlannedImage) -> Option<&'p str> {
+    plan.definition.target.get(&image.target)?.platforms.first().map(String::as_str)
+}
+
 /// Lists the requested services that are pulled, not built.
 fn say_pulled(services: &[&Service], context: &Context) {
     for (service, reference) in
@@ -242,8 +250,10 @@ fn dry_run(
     context: &Context,
 ) -> Result<()> {
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let source = bases::known(mode, &upstreams, options.bake.builder.as_deref(), &context.repository)
-        .unwrap_or(BaseSource::Upstream);
+    let platforms = request.built_platforms();
+    let source =
+        bases::known(mode, &upstreams, &platforms, options.bake.builder.as_deref(), &context.repository)
+            .unwrap_or(BaseSource::Upstream);
     let environment = BuildEnvironment::detect(&upstreams, source, &options.packages, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = &options.cache {
@@ -257,7 +267,14 @@ fn dry_run(
     for image in &plan.images {
         let tags: Vec<String> = image.tagged.tags.iter().map(ToString::to_string).collect();
         let from = image.dockerfile.as_deref().unwrap_or("an inline Dockerfile");
-        context.terminal.say(format!("  {} from {from} as {}", image.target, tags.join(", ")));
+        let on = target_platform(&plan, image).map(|platform| format!(" for {platform}")).unwrap_or_default();
+        context.terminal.say(format!("  {} from {from}{on} as {}", image.target, tags.join(", ")));
+    }
+    let plain: BTreeSet<String> =
+        plan.images.iter().flat_map(|image| &image.tagged.plain).map(ToString::to_string).collect();
+    if !plain.is_empty() {
+        let names = plain.into_iter().collect::<Vec<_>>().join(", ");
+        context.terminal.say(format!("The image for the engine's own platform also becomes {names}"));
     }
     let secrets = &context.docker.runner.secrets;
     context.terminal.print(secret_arguments::printable(&plan.definition, secrets)? + "\n");

@@ -4,12 +4,11 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 
-use crate::args::{self, FleetArgs, Format, ServicesArgs};
+use crate::args::{self, FleetArgs, Format, PlatformChoice, ServicesArgs};
 use build::fleet;
 use check::guard::{self, CheckRequest};
 use check::lock::Acceptance;
 use check::report::CheckReport;
-use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
@@ -26,6 +25,8 @@ pub struct Args {
     /// Tag to check [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    #[command(flatten)]
+    platform: PlatformChoice,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -71,7 +72,7 @@ Missed goals and images smaller than their baseline are notes.";
 /// # Errors
 /// Invalid arguments, an unreadable lock, no engine, a breach.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = builds::manifest(context)?;
+    let manifest = args.platform.manifest(context)?;
     let request = CheckRequest {
         services: args.services.resolve(&manifest, context)?,
         editions: args::editions(&manifest, args.edition.as_deref())?,

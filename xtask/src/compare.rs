@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::args::{self, FleetArgs, Format};
+use crate::args::{self, FleetArgs, Format, PlatformChoice};
 use build::comparison::Comparison;
 use build::comparison::measure;
 use build::fleet;
 use check::lock::Lock;
-use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::images::Image;
@@ -29,6 +28,8 @@ pub struct Args {
     /// Tag to compare [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    #[command(flatten)]
+    platform: PlatformChoice,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -49,7 +50,7 @@ const EXAMPLES: &str = "Examples:
 /// # Errors
 /// Wrong usage, or docker fails.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = builds::manifest(context)?;
+    let manifest = args.platform.manifest(context)?;
     let services = args::services(&manifest, &args.services)?;
     let edition = args::edition(&manifest, args.edition.as_deref())?;
     let tag = args::tag(&manifest, args.tag.as_deref())?;

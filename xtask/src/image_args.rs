@@ -58,7 +58,8 @@ pub fn find(
 ) -> Result<ImageSource> {
     let services = manifest.map(|manifest| manifest.services.as_slice()).unwrap_or_default();
     if let Some((manifest, service)) = manifest.zip(services.iter().find(|service| service.name == name)) {
-        let image = of_service(manifest, service, variant, args, context)?;
+        let chosen = platform.map_or_else(|| service.clone(), |platform| service.on(platform));
+        let image = of_service(manifest, &chosen, variant, args, context)?;
         return Ok(ImageSource::Engine(Box::new(image)));
     }
     let unknown = || Unknown::new("service", name, services.iter().map(|service| &service.name));
@@ -113,8 +114,10 @@ fn of_service(
         }
         None => {
             let option = if service.has_twin() { format!(" --variant {variant}") } else { String::new() };
+            let platform =
+                service.chosen.as_ref().map(|one| format!(" --platform {one}")).unwrap_or_default();
             bail!(
-                "image {reference} is not in the engine\nhelp: {PROGRAM} build-images {name}{}{option} --tag {tag}",
+                "image {reference} is not in the engine\nhelp: {PROGRAM} build-images {name}{}{option} --tag {tag}{platform}",
                 edition.option()
             )
         }

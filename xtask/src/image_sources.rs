@@ -17,7 +17,7 @@ use engine::stored_image::StoredImage;
 /// Which image of several.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PlatformArgs {
-    /// Platform of a multi-platform image, such as linux/arm64 [default: this machine's]
+    /// Platform of a service or of a multi-platform image, such as linux/arm64 [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<String>,
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use crate::args::{self, VariantChoice};
+use crate::args::{self, PlatformChoice, VariantChoice};
 use crate::locked_volumes;
 use crate::smoke_test::Output;
-use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::Failure;
@@ -30,6 +29,8 @@ pub struct Args {
     /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    #[command(flatten)]
+    platform: PlatformChoice,
     /// Compare the answers of optimized images with those of running or recorded originals
     #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "live")]
     parity: Option<ParityChoice>,
@@ -73,7 +74,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         (Some(ParityChoice::Recorded), false) => Some(Originals::Recorded),
         (None, false) => None,
     };
-    let manifest = builds::manifest(context)?;
+    let manifest = args.platform.manifest(context)?;
     let services = args::services(&manifest, &args.services)?;
     if args.stack_tests && services.len() < manifest.services.len() {
         bail!(Failure::usage("--stack-tests needs all services: do not name any"));

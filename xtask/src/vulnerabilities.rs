@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use crate::args::{self, Format, ServicesArgs};
+use crate::args::{self, Format, PlatformChoice, ServicesArgs};
 use check::vulnerabilities::report::VulnerabilityReport;
 use check::vulnerabilities::severity::{FailOn, Severity};
 use check::vulnerabilities::source::SourceName;
 use check::vulnerabilities::{self, VulnerabilityRequest};
-use engine::builds;
 use engine::context::Context;
 use engine::environment::require_engine;
 use host::failure::{Failure, FailureClass};
@@ -28,6 +27,8 @@ pub struct Args {
     /// Tag of the images [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    #[command(flatten)]
+    platform: PlatformChoice,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -85,7 +86,7 @@ Exit codes: 1 if a fix exists, or an image names nothing that a source knows;
 /// # Errors
 /// Invalid arguments, no engine, a missing image, a fixable vulnerability, a gap.
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let manifest = builds::manifest(context)?;
+    let manifest = args.platform.manifest(context)?;
     let request = VulnerabilityRequest {
         services: args.services.resolve(&manifest, context)?,
         editions: args::editions(&manifest, args.edition.as_deref())?,

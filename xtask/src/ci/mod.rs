@@ -146,6 +146,7 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
         variants: variants.to_vec(),
         tag: tag.clone(),
         default_edition: manifest.default_edition(),
+        platforms: Vec::new(),
     };
     let build = |request: BuildRequest<'_>| {
         builds::images(manifest, &request, BasesMode::Auto, &BuildOptions::default(), context).map(drop)

@@ -1,16 +1,19 @@
 //! Everything that builds need from this machine, each with its remedy.
 
 use host::program::PROGRAM;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 
 use build::bake::{BuildOptions, bake};
-use build::bases::{self, BaseSource, BasesMode};
+use build::bases::{self, BaseSource, BasesMode, OWN_PLATFORM};
+use build::bootstrap::bootstrap;
 use build::environment::BuildEnvironment;
 use build::package_date::PackageDateChoice;
 use build::planner::Planner;
+use build::platform_fault;
 use engine::context::Context;
 use engine::facts::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE, Store};
 use engine::trust::Trust;
@@ -19,6 +22,7 @@ use host::files::{self, Lock};
 use host::process::find;
 use model::bytes::Bytes;
 use model::manifest::Manifest;
+use model::platform::Platform;
 
 /// The result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -75,6 +79,7 @@ pub fn examine(manifest: Option<&Manifest>, context: &Context) -> Result<Vec<Che
     checks.push(daemon(&facts));
     checks.push(buildkit(&facts, context)?);
     checks.push(disk(&facts, context)?);
+    checks.push(platforms(&declared_platforms(manifest), &facts, context)?);
     let builds = facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
     if let Some(manifest) = manifest {
         // A broken network must not hide the other results.
@@ -161,6 +166,46 @@ fn buildkit(facts: &Facts, context: &Context) -> Result<Check> {
     })
 }
 
+/// The platforms that the manifest's services are built for.
+pub fn declared_platforms(manifest: Option<&Manifest>) -> Vec<Platform> {
+    let services = manifest.iter().flat_map(|manifest| &manifest.services);
+    services
+        .flat_map(|service| service.platforms.iter().cloned())
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
+}
+
+/// Which of the declared platforms the builder cannot run.
+///
+/// # Errors
+/// When docker fails.
+pub fn missing_platforms(declared: &[Platform], context: &Context) -> Result<Vec<Platform>> {
+    let runs = if declared.is_empty() { Vec::new() } else { context.docker.builder_platforms(None)? };
+    Ok(declared.iter().filter(|wanted| !runs.iter().any(|one| one.is_wanted(wanted))).cloned().collect())
+}
+
+fn platforms(declared: &[Platform], facts: &Facts, context: &Context) -> Result<Check> {
+    const NAME: &str = "platforms";
+    if facts.engine.is_none() || facts.buildx.is_none() {
+        return Ok(Check::new(NAME, State::Unknown, "needs an engine and Buildx", None));
+    }
+    let missing = missing_platforms(declared, context)?;
+    if !missing.is_empty() {
+        let found = format!("cannot run programs for {}", list(&missing));
+        return Ok(Check::new(NAME, State::Missing, found, Some(platform_fault::emulation(&missing))));
+    }
+    let runs = context.docker.builder_platforms(None)?;
+    // Levels of the same processor say nothing about other machines.
+    let all: Vec<Platform> =
+        runs.into_iter().filter(|one| !one.to_string().starts_with("linux/amd64/")).collect();
+    Ok(Check::new(NAME, State::Ok, list(&all), None))
+}
+
+fn list(platforms: &[Platform]) -> String {
+    platforms.iter().map(Platform::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn disk(facts: &Facts, context: &Context) -> Result<Check> {
     let Some(root) = facts.data_root.as_deref().filter(|root| Path::new(root).is_dir()) else {
         return Ok(Check::new(
@@ -204,14 +249,14 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
     // Probe again: the remembered choice may be the fault.
     files::remove(&context.repository.base_choice())?;
-    let choice = bases::choose(BasesMode::Auto, &upstreams, None, &quiet)?;
+    let choice = bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, None, &quiet)?;
     let from = match choice.source {
         BaseSource::Upstream => "upstream images",
         BaseSource::StandIn => "stand-ins from Debian packages",
     };
     let mut checks = vec![Check::new("bases", State::Info, format!("{from} ({})", choice.reason), None)];
     if choice.source == BaseSource::StandIn
-        && let Err(error) = bases::bootstrap(manifest, std::time::UNIX_EPOCH, context)
+        && let Err(error) = bootstrap(manifest, OWN_PLATFORM, std::time::UNIX_EPOCH, context)
     {
         checks.push(Check::new(
             "networked RUN",

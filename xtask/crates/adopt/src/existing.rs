@@ -41,10 +41,11 @@ impl Declared {
         let builds = manifest.services.iter().flat_map(|service| [&service.original, &service.optimized]);
         declared.strings.extend(builds.flatten().map(|build| build.dockerfile.clone()));
         declared.strings.extend(manifest.bases.into_iter().map(|base| base.dockerfile));
-        let stand_ins = manifest.upstreams.into_iter().filter_map(|upstream| match upstream.stand_in {
-            StandIn::Dockerfile { path, .. } => Some(path),
-            StandIn::Bootstrap { .. } => None,
+        let stand_ins = manifest.upstreams.into_iter().flat_map(|upstream| match upstream.stand_in {
+            StandIn::Dockerfile { path, emulated, .. } => [Some(path), emulated],
+            StandIn::Bootstrap { .. } => [None, None],
         });
+        let stand_ins = stand_ins.flatten();
         declared.strings.extend(stand_ins);
         let services = manifest.services.into_iter().filter(|service| service.pulled.is_none()).collect();
         let (ignore, file) = (manifest.ignore, repository.manifest_name().to_owned());

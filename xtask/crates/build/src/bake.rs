@@ -9,6 +9,7 @@ use crate::declared_secrets;
 use crate::failure::{BuildFailure, FailedStep, combined};
 use crate::package_date::PackageDateChoice;
 use crate::plan::BuildPlan;
+use crate::platform_fault;
 use crate::progress::Progress;
 use crate::secret_arguments;
 use crate::shared_cache::RegistryCache;
@@ -201,7 +202,8 @@ impl Bakes<'_> {
             return Ok((None, steps));
         }
         let text = stream.text();
-        let failure = BuildFailure::new(failed, &text, &all, self.plan, repository);
+        let mut failure = BuildFailure::new(failed, &text, &all, self.plan, repository);
+        platform_fault::explain(&mut failure, self.plan, self.options.bake.builder.as_deref(), self.context)?;
         if failed_instruction(&text).is_none() {
             // No instruction failed, so the builder may be broken.
             require_builder(self.options.bake.builder.as_deref(), &failure.error, self.context)?;

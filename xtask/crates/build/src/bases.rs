@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use engine::bake_report::error_line;
 use engine::context::Context;
 use engine::environment::require_builder;
-use engine::machine::Machine;
+use engine::labels;
 use engine::signs::Cause;
-use engine::{labels, provision};
-use host::failure::{Failure, FailureClass, class_of};
+use host::failure::{Failure, FailureClass};
 use host::files;
 use host::paths::Repository;
-use host::process::{Runner, find};
-use model::manifest::{HostContext, Manifest, StandIn, Upstream};
+use host::process::Runner;
+use model::manifest::{HostContext, StandIn, Upstream};
+use model::platform::Platform;
 
 /// How to choose between upstream images and stand-ins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,9 @@ pub struct BaseChoice {
     pub engine: String,
 }
 
+/// The platforms of a build that declares none: the engine's own.
+pub const OWN_PLATFORM: &[Option<Platform>] = &[None];
+
 /// So that a registry that works again is used within a day.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
@@ -77,19 +80,20 @@ const REMEMBERED: Duration = Duration::from_hours(24);
 pub fn choose(
     mode: BasesMode,
     upstreams: &[&Upstream],
+    platforms: &[Option<Platform>],
     builder: Option<&str>,
     context: &Context,
 ) -> Result<BaseChoice> {
     let (repository, terminal) = (&context.repository, &context.terminal);
-    let (references, engine) = (names(upstreams), engine(builder));
+    let (references, engine) = (names(upstreams, platforms), engine(builder));
     let decided = |source, reason: String| BaseChoice { source, reason, decided: now(), references, engine };
     let choice = match mode {
         BasesMode::Upstream => decided(BaseSource::Upstream, "set with --bases".into()),
         BasesMode::StandIn => decided(BaseSource::StandIn, "set with --bases".into()),
-        BasesMode::Auto => match remembered(upstreams, builder, repository) {
+        BasesMode::Auto => match remembered(upstreams, platforms, builder, repository) {
             Some(choice) => choice,
             None => {
-                let (source, reason) = resolve(upstreams, builder, context)?;
+                let (source, reason) = resolve(upstreams, platforms, builder, context)?;
                 let choice = decided(source, reason);
                 let json = serde_json::to_vec_pretty(&choice).context("the choice of bases")?;
                 files::write_atomically(&repository.base_choice(), &json)?;
@@ -111,6 +115,7 @@ pub fn choose(
 pub fn known(
     mode: BasesMode,
     upstreams: &[&Upstream],
+    platforms: &[Option<Platform>],
     builder: Option<&str>,
     repository: &Repository,
 ) -> Option<BaseSource> {
@@ -118,20 +123,21 @@ pub fn known(
         BasesMode::Upstream => Some(BaseSource::Upstream),
         BasesMode::StandIn => Some(BaseSource::StandIn),
         BasesMode::Auto if upstreams.is_empty() => Some(BaseSource::Upstream),
-        BasesMode::Auto => remembered(upstreams, builder, repository).map(|choice| choice.source),
+        BasesMode::Auto => remembered(upstreams, platforms, builder, repository).map(|choice| choice.source),
     }
 }
 
 /// The choice of an earlier run, if it is recent and was made for the same engine and these references.
-pub fn remembered(
+fn remembered(
     upstreams: &[&Upstream],
+    platforms: &[Option<Platform>],
     builder: Option<&str>,
     repository: &Repository,
 ) -> Option<BaseChoice> {
     let text = files::read_if_there(&repository.base_choice()).ok()??;
     let choice: BaseChoice = serde_json::from_str(&text).ok()?;
     let is_fresh = now().saturating_sub(choice.decided) < REMEMBERED.as_secs();
-    let covers = names(upstreams).iter().all(|name| choice.references.contains(name));
+    let covers = names(upstreams, platforms).iter().all(|name| choice.references.contains(name));
     (is_fresh && covers && choice.engine == engine(builder)).then_some(choice)
 }
 
@@ -139,8 +145,14 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn names(upstreams: &[&Upstream]) -> Vec<String> {
-    upstreams.iter().map(|upstream| upstream.reference.clone()).collect()
+/// The references, each with the platform that it is wanted for.
+fn names(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Vec<String> {
+    let on = |reference: &String, platform: &Option<Platform>| {
+        platform.as_ref().map_or_else(|| reference.clone(), |platform| format!("{reference} {platform}"))
+    };
+    let of =
+        |upstream: &&Upstream| platforms.iter().map(|platform| on(&upstream.reference, platform)).collect();
+    upstreams.iter().flat_map::<Vec<String>, _>(of).collect()
 }
 
 /// The builder and the engine in use.
@@ -152,14 +164,16 @@ fn engine(builder: Option<&str>) -> String {
 
 fn resolve(
     upstreams: &[&Upstream],
+    platforms: &[Option<Platform>],
     builder: Option<&str>,
     context: &Context,
 ) -> Result<(BaseSource, String)> {
-    for upstream in upstreams {
-        let reference = &upstream.reference;
-        let mut result = context.docker.resolves(reference, builder)?;
+    let all = upstreams.iter().flat_map(|upstream| platforms.iter().map(|one| (&upstream.reference, one)));
+    for (reference, platform) in all {
+        let ask = || context.docker.resolves(reference, platform.as_ref(), builder);
+        let mut result = ask()?;
         if matches!(&result, Err(stderr) if Cause::of_registry(stderr).class().is_transient()) {
-            result = context.docker.resolves(reference, builder)?;
+            result = ask()?;
         }
         let Err(stderr) = result else { continue };
         context.docker.runner.interrupt.check()?;
@@ -197,88 +211,6 @@ fn brief(error: &str) -> String {
     parts[parts.len().saturating_sub(2)..].join(": ")
 }
 
-/// Bootstraps the root file systems that stand-ins start from, which no build can make, where there is none since a time. Without
-/// mmdebstrap or a network, an older one is used.
-///
-/// # Errors
-/// When there is none, and mmdebstrap fails, or is missing and may not be installed.
-pub fn bootstrap(manifest: &Manifest, since: SystemTime, context: &Context) -> Result<()> {
-    let suites = manifest.upstreams.iter().filter_map(|upstream| match &upstream.stand_in {
-        StandIn::Bootstrap { suite } => Some(suite),
-        StandIn::Dockerfile { .. } => None,
-    });
-    for suite in suites {
-        let dir = context.repository.bootstrap(suite);
-        let made = std::fs::metadata(dir.join(ROOT_FS)).and_then(|file| file.modified()).ok();
-        if made.is_some_and(|at| at >= since) {
-            continue;
-        }
-        if find("mmdebstrap").is_none() && made.is_some() {
-            context
-                .terminal
-                .warn(format!("the stand-in for Debian {suite} is old: no mmdebstrap to renew it"));
-            continue;
-        }
-        if find("mmdebstrap").is_none() {
-            install_bootstrapper(context)?;
-        }
-        context.terminal.say(format!("Bootstrapping the stand-in for Debian {suite} (half a minute) …"));
-        let result = mmdebstrap(&context.docker.runner, suite, &dir, manifest.source_date_epoch);
-        match result {
-            Err(error) if made.is_some() && class_of(&error) != FailureClass::Interrupted => {
-                context.terminal.warn(format!("using the old stand-in for Debian {suite}: {error:#}"));
-            }
-            result => result?,
-        }
-    }
-    Ok(())
-}
-
-/// The root file system's file name in its build context.
-pub const ROOT_FS: &str = "rootfs.tar";
-
-fn install_bootstrapper(context: &Context) -> Result<()> {
-    if !context.with_engine {
-        return Err(Failure::machine(
-            "no registry answers, and building stand-ins needs mmdebstrap, which is not installed",
-            "run the same command with --with-engine as root, or `apt-get install mmdebstrap`",
-        )
-        .into());
-    }
-    let docker = &context.docker;
-    let machine = Machine::detect(&docker.runner)?;
-    let packages = ["mmdebstrap", "debian-archive-keyring"];
-    let steps =
-        provision::install(&machine, &packages).map_err(|error| Failure::machine(error.to_string(), ""))?;
-    provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
-        .map_err(Failure::of_machine)
-}
-
-/// Like `debian:*-slim`: essential packages without manual pages, translations and documentation; licences are kept.
-fn mmdebstrap(runner: &Runner, suite: &str, dir: &Path, epoch: u64) -> Result<()> {
-    files::create_dir(dir)?;
-    let partial = dir.join("partial.tar");
-    let cmd = runner
-        .cmd("mmdebstrap")
-        .env("SOURCE_DATE_EPOCH", epoch.to_string())
-        .args(["--quiet", "--variant=minbase"])
-        .args(
-            ["/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*"]
-                .map(|path| format!("--dpkgopt=path-exclude={path}")),
-        )
-        .arg("--dpkgopt=path-include=/usr/share/doc/*/copyright")
-        .arg(suite)
-        .arg(partial.display().to_string());
-    if let Err(error) = cmd.long().read() {
-        files::remove(&partial)?;
-        let class = Cause::of_step(&error.tail, "").class();
-        let class = if class == FailureClass::Failed { FailureClass::Network } else { class };
-        let what = format!("cannot bootstrap the stand-in for Debian {suite}: {error}");
-        return Err(Failure::new(class, what, class.remedy()).into());
-    }
-    std::fs::rename(&partial, dir.join(ROOT_FS)).with_context(|| format!("cannot finish {}", dir.display()))
-}
-
 /// The folders of this machine that stand-ins copy from.
 ///
 /// # Errors
@@ -306,6 +238,29 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
         }
     }
     Ok(found)
+}
+
+/// Makes sure that the stand-ins can be made for these platforms.
+///
+/// # Errors
+/// When one copies programs of this machine that do not run on a platform.
+pub fn require_stand_ins(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Result<(), Failure> {
+    let Some(platform) = platforms.iter().flatten().find(|platform| platform.is_emulated()) else {
+        return Ok(());
+    };
+    let copies = |upstream: &&&Upstream| {
+        let StandIn::Dockerfile { contexts, emulated: None, .. } = &upstream.stand_in else { return false };
+        !contexts.is_empty()
+    };
+    let Some(upstream) = upstreams.iter().find(copies) else { return Ok(()) };
+    let reference = &upstream.reference;
+    Err(Failure::new(
+        FailureClass::Manifest,
+        format!(
+            "the stand-in for {reference} copies programs of this machine, which do not run on {platform}"
+        ),
+        format!("add `emulated = \"DOCKERFILE\"` to the stand-in of [upstream.{}]", upstream.name),
+    ))
 }
 
 /// The toolchain behind `cargo xtask`, found without starting a process.

@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::Result;
 
 use crate::bake::{BakeOutcome, BuildOptions, bake};
-use crate::bases::{self, BasesMode};
+use crate::bases::{self, BasesMode, OWN_PLATFORM};
 use crate::comparison::measure;
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
@@ -65,6 +65,7 @@ pub fn images(
 ) -> Result<BuiltImages> {
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
+    let platforms = request.built_platforms();
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
     if options.keeps_images()
         && let Some(built) = up_to_date(manifest, request, &upstreams, mode, options, context)
@@ -75,12 +76,20 @@ pub fn images(
     let builder = options.bake.builder.as_deref();
     shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
     publisher.recover()?;
-    let environment =
-        BuildEnvironment::prepare(manifest, &upstreams, mode, builder, &options.packages, context)?;
+    let environment = BuildEnvironment::prepare(
+        manifest,
+        &upstreams,
+        &platforms,
+        mode,
+        builder,
+        &options.packages,
+        context,
+    )?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
-    let plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    add_plain_tags(&mut plan, context)?;
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
     let Remaining { mut plan, kept, prints, seen } = reuse.remaining(plan)?;
     if let Some(cache) = &options.cache {
@@ -127,7 +136,9 @@ fn up_to_date(
     options: &BuildOptions,
     context: &Context,
 ) -> Option<BuiltImages> {
-    let source = bases::known(mode, upstreams, options.bake.builder.as_deref(), &context.repository)?;
+    let platforms = request.built_platforms();
+    let source =
+        bases::known(mode, upstreams, &platforms, options.bake.builder.as_deref(), &context.repository)?;
     let (tags, environment) = thread::scope(|scope| {
         let tags = scope.spawn(|| context.docker.list_tags());
         let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context);
@@ -138,7 +149,8 @@ fn up_to_date(
     if tags.names().any(|tag| is_left_by_run(tag, manifest)) {
         return None;
     }
-    let plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
+    add_plain_tags(&mut plan, context).ok()?;
     let reuse = Reuse::new(&manifest.project, &environment, options, context);
     let compared = request.editions.iter().flat_map(|&edition| {
         measure::references(&measure::in_edition(&request.services, edition), edition, &request.tag)
@@ -173,6 +185,16 @@ fn say_what_is_left(plan: &BuildPlan, kept: usize, pulled: usize, context: &Cont
     if !known.is_empty() {
         context.terminal.say(format!("{}, {} to build.", known.join(", "), plan.images.len()));
     }
+}
+
+/// Gives the images for the engine's own platform the plain tags, which local commands use. Only this depends on the engine's platform.
+fn add_plain_tags(plan: &mut BuildPlan, context: &Context) -> Result<()> {
+    if plan.images.iter().all(|image| image.tagged.plain.is_empty()) {
+        return Ok(());
+    }
+    let engine = context.docker.platform()?;
+    plan.images.iter_mut().for_each(|image| image.tagged.add_plain_tags(&engine));
+    Ok(())
 }
 
 fn bake_and_publish(
@@ -247,7 +269,15 @@ pub fn service_tests(
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let period = PackageDateChoice::default();
-    let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, None, &period, context)?;
+    let environment = BuildEnvironment::prepare(
+        manifest,
+        &upstreams,
+        &request.built_platforms(),
+        mode,
+        None,
+        &period,
+        context,
+    )?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
     if plan.requested().is_empty() {
@@ -296,5 +326,6 @@ fn environment(
     context: &Context,
 ) -> Result<BuildEnvironment> {
     let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
-    BuildEnvironment::prepare(manifest, &upstreams, mode, None, &PackageDateChoice::default(), context)
+    let period = PackageDateChoice::default();
+    BuildEnvironment::prepare(manifest, &upstreams, OWN_PLATFORM, mode, None, &period, context)
 }

@@ -10,13 +10,14 @@ use crate::plan::BuildPlan;
 use crate::reuse::packages::{Dates, Packages};
 use engine::images::Image;
 use engine::labels;
+use model::platform::Platform;
 
 /// How many weeks are looked for: the newest, and the oldest that is not too old.
 const MOST_WEEKS: usize = 5;
 
-fn tag(print: &str, platform: &str, week: Option<&PackageDate>) -> String {
+fn tag(print: &str, platform: &Platform, week: Option<&PackageDate>) -> String {
     let week = week.map(|week| format!("-{}", week.as_str())).unwrap_or_default();
-    format!("built-{print}-{}{week}", platform.replace('/', "-"))
+    format!("built-{print}-{}-{}{week}", platform.os(), platform.architecture())
 }
 
 /// The tag of an image of the engine. `None` if the image has no fingerprint, or was built from uncommitted changes: a clean checkout
@@ -35,7 +36,7 @@ pub(crate) fn of_image(image: &Image, project: &str, dates: &Dates) -> Option<St
 pub(crate) fn wanted(
     print: &Fingerprint,
     plan: &BuildPlan,
-    platform: &str,
+    platform: &Platform,
     since: &PackageDate,
     now: SystemTime,
 ) -> Vec<(String, Option<PackageDate>)> {

@@ -7,11 +7,13 @@ use std::time::SystemTime;
 use anyhow::Result;
 
 use crate::bases::{self, BaseSource, BasesMode};
+use crate::bootstrap::bootstrap;
 use crate::package_date::{self, PackageDate, PackageDateChoice};
 use crate::publish::run_tags;
 use engine::context::Context;
 use engine::trust::Trust;
 use model::manifest::{Manifest, Upstream};
+use model::platform::Platform;
 
 /// The environment of a build.
 #[derive(Debug, Clone)]
@@ -38,15 +40,17 @@ impl BuildEnvironment {
     pub fn prepare(
         manifest: &Manifest,
         upstreams: &[&Upstream],
+        platforms: &[Option<Platform>],
         mode: BasesMode,
         builder: Option<&str>,
         packages: &PackageDateChoice,
         context: &Context,
     ) -> Result<BuildEnvironment> {
-        let choice = bases::choose(mode, upstreams, builder, context)?;
+        let choice = bases::choose(mode, upstreams, platforms, builder, context)?;
         let environment = BuildEnvironment::detect(upstreams, choice.source, packages, context)?;
         if choice.source == BaseSource::StandIn {
-            bases::bootstrap(manifest, environment.packages.time(), context)?;
+            bases::require_stand_ins(upstreams, platforms)?;
+            bootstrap(manifest, platforms, environment.packages.time(), context)?;
         }
         Ok(environment)
     }

@@ -26,6 +26,8 @@ pub struct BuildFailure {
     pub tail: Vec<String>,
     /// The class of the failure.
     pub class: FailureClass,
+    /// What fixes it, if more is known than the class says.
+    pub remedy: Option<String>,
     /// The file with the first target's full log.
     pub log: Option<PathBuf>,
 }
@@ -68,6 +70,7 @@ impl BuildFailure {
         let place = place(&targets, failed.as_ref(), plan, repository);
         BuildFailure {
             class: Cause::of_step(&error, &tail.join("\n")).class(),
+            remedy: None,
             log: targets.first().map(|target| repository.logs().join(format!("{target}.log"))),
             step: (!step.is_empty()).then_some(step),
             targets,
@@ -136,7 +139,7 @@ impl fmt::Display for BuildFailure {
             }
         }
         write!(f, "\n  cause:  {}", self.class.name())?;
-        write!(f, "\n  help:   {}", self.class.remedy())?;
+        write!(f, "\n  help:   {}", self.remedy.clone().unwrap_or_else(|| self.class.remedy()))?;
         if let Some(log) = &self.log {
             write!(f, "\n  log:    {}", log.display())?;
         }

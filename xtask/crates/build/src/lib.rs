@@ -2,6 +2,7 @@
 
 pub mod bake;
 pub mod bases;
+pub mod bootstrap;
 pub mod builds;
 mod built_tag;
 pub mod changes;
@@ -14,6 +15,7 @@ pub mod estimate;
 mod failure;
 pub mod fingerprint;
 pub mod fleet;
+mod image_labels;
 pub mod image_sizes;
 mod large_contexts;
 pub mod lock_files;
@@ -21,6 +23,7 @@ pub mod newest;
 pub mod package_date;
 pub mod plan;
 pub mod planner;
+pub mod platform_fault;
 mod progress;
 mod publish;
 pub mod push;

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::bases::{BaseSource, ROOT_FS, context_key};
+use crate::bases::{BaseSource, context_key};
+use crate::bootstrap::{self, ROOT_FS};
 use crate::environment::BuildEnvironment;
+use crate::image_labels;
 use crate::package_date;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::{BuildRequest, ServiceImage, TaggedImage};
-use crate::sources;
 use crate::target_settings;
 use crate::upstreams::references;
 use engine::bake::{Definition, Group, Target};
-use engine::labels;
 use host::files;
 use host::paths::Repository;
 use model::build_args::usage;
@@ -20,7 +20,7 @@ use model::dockerfile;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Build, Manifest, Service, StackTest, StandIn, Upstream};
-use model::variant::Variant;
+use model::platform::Platform;
 
 /// Collects the targets of one plan, each together with those it depends on.
 pub struct Planner<'a> {
@@ -29,6 +29,8 @@ pub struct Planner<'a> {
     repository: &'a Repository,
     targets: BTreeMap<String, Target>,
     dockerfiles: BTreeMap<String, String>,
+    /// The platform of the targets that are being added; `None` for the engine's own.
+    platform: Option<Platform>,
 }
 
 /// A query that a build answers: builds may reach registries that this program cannot.
@@ -67,7 +69,14 @@ impl<'a> Planner<'a> {
         environment: &'a BuildEnvironment,
         repository: &'a Repository,
     ) -> Self {
-        Planner { manifest, environment, repository, targets: BTreeMap::new(), dockerfiles: BTreeMap::new() }
+        Planner {
+            manifest,
+            environment,
+            repository,
+            targets: BTreeMap::new(),
+            dockerfiles: BTreeMap::new(),
+            platform: None,
+        }
     }
 
     /// Builds the requested images.
@@ -87,6 +96,7 @@ impl<'a> Planner<'a> {
             let (Some(stage), Some(build)) = (&service.test_stage, service.build(service.shipped())) else {
                 continue;
             };
+            self.platform = service.only_platform();
             let mut target = self.target_of(build, edition, &self.manifest.version);
             target.target = Some(stage.clone());
             target.output = vec!["type=cacheonly".into()];
@@ -142,7 +152,7 @@ impl<'a> Planner<'a> {
 
     /// `None` if the service has no build for this variant.
     fn image(&mut self, service: &Service, tagged: TaggedImage, tag: &Tag) -> Option<PlannedImage> {
-        let ServiceImage { edition, variant, .. } = tagged.image;
+        let &ServiceImage { edition, variant, .. } = &tagged.image;
         let build = service.build(variant)?;
         let version = match tag.as_str() {
             "latest" => self.manifest.version.as_str(),
@@ -150,16 +160,26 @@ impl<'a> Planner<'a> {
         };
         // Services that share a repository must not share run tags.
         let shared = service.tag.as_ref().map(|_| format!("-{}", service.name)).unwrap_or_default();
+        let platform = tagged.image.platform.as_ref();
         let run_tag = format!("{}{shared}{}{}", self.environment.run, edition.suffix(), variant.suffix());
-        let run_tag = ImageRef::new(&service.image, run_tag);
+        let run_tag = ImageRef::new(&service.image, run_tag).on(platform);
+        let suffix = platform.map(Platform::suffix).unwrap_or_default();
+        self.platform = platform.cloned().or_else(|| service.only_platform());
         let mut target = self.target_of(build, edition, version);
         // Own labels replace declared ones: `clean` finds images by them.
-        target.labels.extend(self.labels(service, edition, variant, version));
+        target.labels.extend(image_labels::of(
+            service,
+            &tagged.image,
+            version,
+            self.manifest,
+            self.environment,
+            self.repository,
+        ));
         target.tags = vec![run_tag.to_string()];
         // `docker` rather than `image`: a builder in a container must load its result into the engine.
         target.output = vec!["type=docker".into()];
         let variant_name = if service.has_twin() { format!("-{variant}") } else { String::new() };
-        let mut name = format!("{}{}{variant_name}", service.name, edition.suffix());
+        let mut name = format!("{}{}{variant_name}{suffix}", service.name, edition.suffix());
         // Another service's name may end like a variant, or start like a base's target.
         while self.targets.contains_key(&name) {
             name.push_str("-image");
@@ -195,16 +215,12 @@ impl<'a> Planner<'a> {
         }
         target.target.clone_from(&build.target);
         target_settings::set(&mut target, &build.settings);
-        // The classic image store holds one platform per image: build the engine's own.
-        if let [platform] = build.platforms.as_slice() {
-            target.platforms = vec![platform.clone()];
-        }
         target
     }
 
     /// The target of another service's image that a build takes as a context. It is not stored: the service itself may not be built.
     fn service_context(&mut self, service: &str, edition: Edition, version: &str) -> String {
-        let name = format!("context-{service}");
+        let name = self.on_platform(&format!("context-{service}"));
         let found = self.manifest.services.iter().find(|one| one.name == service);
         let found = found.and_then(|service| service.build(service.shipped()));
         if let Some(build) = found.or_else(|| self.manifest.ignored.get(service))
@@ -232,38 +248,6 @@ impl<'a> Planner<'a> {
             add("SOURCE_DATE_EPOCH", epoch.to_string());
         }
         args
-    }
-
-    fn labels(
-        &self,
-        service: &Service,
-        edition: Edition,
-        variant: Variant,
-        version: &str,
-    ) -> BTreeMap<String, String> {
-        let project = &self.manifest.project;
-        let mut labels = BTreeMap::from([
-            (labels::TITLE.to_owned(), service.title().to_owned()),
-            (labels::REVISION.to_owned(), self.environment.revision.clone()),
-            (labels::variant(project), variant.to_string()),
-            (labels::bases(project), self.environment.bases.name().to_owned()),
-        ]);
-        if !version.is_empty() {
-            labels.insert(labels::VERSION.to_owned(), version.to_owned());
-        }
-        if !edition.is_none() {
-            labels.insert(labels::edition(project), edition.to_string());
-        }
-        // A record of an original's responses needs the hash to know when it is out of date. If the context cannot be
-        // hashed, the image is built without the label.
-        if variant == Variant::Original
-            && service.has_twin()
-            && let Some(dockerfile) = service.dockerfile(variant)
-            && let Ok(hash) = sources::hash(dockerfile, self.repository)
-        {
-            labels.insert(labels::sources(project), hash);
-        }
-        labels
     }
 
     /// The target of a Dockerfile with the root as its context.
@@ -295,8 +279,18 @@ impl<'a> Planner<'a> {
             contexts,
             args,
             secret: self.environment.trust.secrets(),
+            platforms: self.platforms(),
             ..Target::default()
         }
+    }
+
+    fn platforms(&self) -> Vec<String> {
+        self.platform.iter().map(Platform::to_string).collect()
+    }
+
+    /// A target's name; one for each platform.
+    fn on_platform(&self, name: &str) -> String {
+        format!("{name}{}", self.platform.as_ref().map(Platform::suffix).unwrap_or_default())
     }
 
     fn declares_package_date(&self, dockerfile: &str) -> bool {
@@ -307,7 +301,7 @@ impl<'a> Planner<'a> {
     /// The target that builds a reference, added on first use; `None` if it comes from a registry.
     fn provider(&mut self, reference: &str) -> Option<String> {
         if let Some(base) = self.manifest.bases.iter().find(|base| base.reference == reference) {
-            let name = format!("base-{}", base.name);
+            let name = self.on_platform(&format!("base-{}", base.name));
             if self.is_new(&name) {
                 let mut target = self.target(&base.dockerfile);
                 target.args.insert("SOURCE_DATE_EPOCH".into(), self.manifest.source_date_epoch.to_string());
@@ -320,7 +314,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         let upstream = self.manifest.upstreams.iter().find(|upstream| upstream.reference == reference)?;
-        let name = format!("upstream-{}", upstream.name);
+        let name = self.on_platform(&format!("upstream-{}", upstream.name));
         if self.is_new(&name) {
             self.stand_in(name.clone(), &upstream.stand_in);
         }
@@ -341,14 +335,24 @@ impl<'a> Planner<'a> {
         match stand_in {
             StandIn::Bootstrap { suite } => {
                 let target = Target {
-                    context: self.repository.bootstrap(suite).display().to_string(),
+                    context: self
+                        .repository
+                        .bootstrap(&bootstrap::folder(suite, self.platform.as_ref()))
+                        .display()
+                        .to_string(),
                     dockerfile_inline: Some(format!("FROM scratch\nADD {ROOT_FS} /\nCMD [\"bash\"]\n")),
                     output: vec!["type=cacheonly".into()],
+                    platforms: self.platforms(),
                     ..Target::default()
                 };
                 self.targets.insert(name, target);
             }
-            StandIn::Dockerfile { path, contexts } => {
+            StandIn::Dockerfile { emulated: Some(path), .. } if self.is_emulated() => {
+                let output = vec!["type=cacheonly".into()];
+                let target = Target { output, ..self.target(path) };
+                self.add(name, target, Some(path));
+            }
+            StandIn::Dockerfile { path, contexts, .. } => {
                 let mut target = self.target(path);
                 for (key, context) in contexts {
                     if let Some(folder) = self.environment.host_contexts.get(context_key(*context)) {
@@ -359,6 +363,10 @@ impl<'a> Planner<'a> {
                 self.add(name, target, Some(path));
             }
         }
+    }
+
+    fn is_emulated(&self) -> bool {
+        self.platform.as_ref().is_some_and(Platform::is_emulated)
     }
 
     fn add(&mut self, name: String, target: Target, dockerfile: Option<&str>) -> String {

@@ -1,12 +1,15 @@
 //! Which images a command is about: services in editions and variants, under a tag.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
+use host::failure::{Failure, FailureClass};
 use model::edition::Edition;
-use model::image_ref::{ImageRef, Tag};
+use model::image_ref::{ImageRef, MAX_TAG, Tag};
 use model::manifest::{Build, Service};
+use model::platform::Platform;
 use model::variant::Variant;
 
 /// What the user asked for, resolved.
@@ -22,6 +25,8 @@ pub struct BuildRequest<'m> {
     pub tag: Tag,
     /// The edition that the plain tag follows.
     pub default_edition: Edition,
+    /// The platforms; none means those that each service declares.
+    pub platforms: Vec<Platform>,
 }
 
 /// One image of a service, as in `api simple optimized`.
@@ -33,6 +38,9 @@ pub struct ServiceImage {
     pub edition: Edition,
     /// The variant.
     pub variant: Variant,
+    /// The platform, if its tags are for one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
 }
 
 /// An image of a service with its local tags.
@@ -42,12 +50,18 @@ pub struct TaggedImage {
     pub image: ServiceImage,
     /// Its tags, without a registry.
     pub tags: Vec<ImageRef>,
+    /// The same tags without the platform; empty if it is not for one of several. In a registry, they are on an index of all platforms; in
+    /// the engine, on the image for the engine's own platform.
+    pub plain: Vec<ImageRef>,
+    /// The platforms of that index.
+    pub index_platforms: Vec<Platform>,
 }
 
 impl fmt::Display for ServiceImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let space = if self.edition.is_none() { "" } else { " " };
-        write!(f, "{}{space}{} {}", self.service, self.edition, self.variant)
+        write!(f, "{}{space}{} {}", self.service, self.edition, self.variant)?;
+        self.platform.iter().try_for_each(|platform| write!(f, " {platform}"))
     }
 }
 
@@ -57,7 +71,20 @@ impl TaggedImage {
     pub fn with_fixed_tag(mut self) -> TaggedImage {
         // `Service::references` puts the edition's tag first.
         self.tags.truncate(1);
+        self.plain.truncate(1);
         self
+    }
+
+    /// The tags that no image for another platform shares.
+    pub fn own_tags(&self) -> impl Iterator<Item = &ImageRef> {
+        self.tags.iter().filter(|tag| !self.plain.contains(tag))
+    }
+
+    /// Gives it the plain tags too if it is for the engine's own platform.
+    pub(crate) fn add_plain_tags(&mut self, engine: &Platform) {
+        if self.image.platform.as_ref().is_some_and(|own| engine.is_wanted(own)) {
+            self.tags.extend(self.plain.iter().cloned());
+        }
     }
 }
 
@@ -72,11 +99,55 @@ impl<'m> BuildRequest<'m> {
         let forms = built.flat_map(editions).flat_map(|(service, edition)| {
             self.variants_of(service).into_iter().map(move |variant| (service, edition, variant))
         });
-        forms.map(|(service, edition, variant)| {
-            let image = ServiceImage { service: service.name.clone(), edition, variant };
-            let tags = service.references(&self.tag, edition, variant, self.default_edition);
-            (service, TaggedImage { image, tags })
+        let by_platform = forms.flat_map(|(service, edition, variant)| {
+            let platforms = service.images_by_platform(&self.platforms).into_iter();
+            platforms.map(move |platform| (service, edition, variant, platform))
+        });
+        by_platform.map(|(service, edition, variant, platform)| {
+            let plain = service.references(&self.tag, edition, variant, self.default_edition);
+            let tags = plain.iter().map(|tag| tag.on(platform.as_ref())).collect();
+            let (plain, index_platforms) = match &platform {
+                Some(_) => (plain, service.index_platforms(&self.platforms)),
+                None => (Vec::new(), Vec::new()),
+            };
+            let image = ServiceImage { service: service.name.clone(), edition, variant, platform };
+            (service, TaggedImage { image, tags, plain, index_platforms })
         })
+    }
+
+    /// Makes sure that the services are built for the requested platforms, and that every tag is valid and for one image only.
+    ///
+    /// # Errors
+    /// The first service or tag that is not.
+    pub fn check_platforms(&self) -> Result<(), Failure> {
+        self.services.iter().try_for_each(|service| service.require_platforms(&self.platforms))?;
+        let mut known = BTreeSet::new();
+        for (_, TaggedImage { tags, plain, .. }) in self.images().filter(|(_, image)| !image.plain.is_empty())
+        {
+            if let Some(tag) = tags.iter().find(|tag| tag.tag().len() > MAX_TAG) {
+                let what = format!("the tag of an image is longer than {MAX_TAG} characters: {tag}");
+                return Err(Failure::new(FailureClass::Usage, what, "use a shorter --tag"));
+            }
+            known.extend(plain);
+        }
+        let images = self.images().flat_map(|(_, image)| image.tags);
+        let mut all = BTreeSet::new();
+        for tag in images {
+            if known.contains(&tag) || !all.insert(tag.clone()) {
+                let what =
+                    format!("{tag} would be the tag of two images: one for a platform, one of an edition");
+                return Err(Failure::new(FailureClass::Usage, what, "rename the edition"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The platforms that are built for; `None` is the engine's own.
+    pub fn built_platforms(&self) -> Vec<Option<Platform>> {
+        let only =
+            |service: &Service, platform: Option<Platform>| platform.or_else(|| service.only_platform());
+        let all = self.images().map(|(service, image)| only(service, image.image.platform));
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The requested variants of a service.

@@ -7,7 +7,7 @@ use crate::guard::CheckRequest;
 use crate::lock::{Lock, LockKey};
 use crate::report::{CheckRow, Finding, FindingKind, Place, Subject};
 use model::baseline::{Drift, Weights};
-use model::manifest::Manifest;
+use model::manifest::{Manifest, Service};
 
 /// The result of comparing images with the lock.
 #[derive(Debug, Default)]
@@ -52,6 +52,11 @@ fn judge_row(
     let key = LockKey::of(&row.service, row.edition, &measured.platform);
     let subject = Subject::new(&row.service, row.edition);
     let place = lock.place(&key);
+    let is_chosen = |service: &&Service| service.name == row.service && service.chosen.is_some();
+    let platform = match request.services.iter().any(is_chosen) {
+        true => format!(" --platform {}", measured.platform),
+        false => String::new(),
+    };
     let finding = |what: String, remedy: String| Finding {
         place: Some(place.clone()),
         ..Finding::new(FindingKind::Baseline, vec![subject.clone()], what, remedy)
@@ -59,7 +64,8 @@ fn judge_row(
     let Some(accepted) = lock.rows.get(&key) else {
         let what = format!("no baseline for {}", measured.platform);
         let edition = if row.edition.is_none() { "" } else { " --edition EDITION" };
-        let remedy = format!("{PROGRAM} check SERVICE{edition} --tag {tag} --accept --reason \"…\"");
+        let remedy =
+            format!("{PROGRAM} check SERVICE{edition}{platform} --tag {tag} --accept --reason \"…\"");
         // Line 1 for all, so that several are merged into one.
         let place = Place { line: 1, ..place.clone() };
         let found = Finding { place: Some(place), ..finding(what, remedy) };
@@ -78,7 +84,7 @@ fn judge_row(
     let (own, base) = (step.judge(now.own, was.own), step.judge(now.base, was.base));
     (row.baseline, row.own, row.base) = (Some(was), Some(own), Some(base));
     let accept = format!(
-        "{PROGRAM} check {}{} --tag {tag} --accept --reason \"…\"",
+        "{PROGRAM} check {}{}{platform} --tag {tag} --accept --reason \"…\"",
         row.service,
         row.edition.option()
     );
@@ -139,7 +145,6 @@ mod tests {
     use build::comparison::Verdict;
     use model::bytes::Bytes;
     use model::edition::Edition;
-    use model::manifest::Service;
 
     fn manifest() -> Manifest {
         let service = Service { name: "api".into(), ..Service::default() };

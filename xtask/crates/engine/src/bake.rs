@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::docker::Docker;
 use crate::version::Version;
 use host::process::{Cmd, ProcessError};
+use model::platform::Platform;
 
 /// The content of a definition file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -180,6 +181,7 @@ impl Docker {
     pub fn resolves(
         &self,
         reference: &str,
+        platform: Option<&Platform>,
         builder: Option<&str>,
     ) -> Result<Result<(), String>, ProcessError> {
         let mut cmd = self
@@ -187,6 +189,9 @@ impl Docker {
             .env("BUILDX_NO_DEFAULT_LOAD", "1");
         if let Some(builder) = builder {
             cmd = cmd.arg("--builder").arg(builder);
+        }
+        if let Some(platform) = platform {
+            cmd = cmd.arg(format!("--platform={platform}"));
         }
         let output = cmd.arg("-").stdin(format!("FROM {reference}\n")).long().capture()?;
         Ok(if output.success() { Ok(()) } else { Err(output.stderr) })

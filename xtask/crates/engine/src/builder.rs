@@ -9,6 +9,7 @@ use crate::docker::Docker;
 use crate::facts::Store;
 use host::files;
 use host::process::ProcessError;
+use model::platform::Platform;
 
 /// Whether a build certainly uses the engine's own builder, which starts from the engine's images. Other builders, and the current one of
 /// `docker buildx use`, may get base images from their registries, whatever the engine has.
@@ -59,6 +60,14 @@ impl Docker {
         Ok(driver(&about) != Some("docker") || self.store()? == Store::Containerd)
     }
 
+    /// The platforms whose programs a builder can run, by itself or by emulation. `None` is the current builder.
+    ///
+    /// # Errors
+    /// When there is no such builder, or no daemon answers.
+    pub fn builder_platforms(&self, builder: Option<&str>) -> Result<Vec<Platform>, ProcessError> {
+        Ok(platforms(&self.cmd(["buildx", "inspect"]).args(builder).read()?))
+    }
+
     /// The builder's name if it does not exist or none of its nodes runs; `None` if no problem was found. `builder` is `None`
     /// for the current one.
     ///
@@ -74,6 +83,13 @@ impl Docker {
         let variable = || std::env::var("BUILDX_BUILDER").ok().filter(|name| !name.is_empty());
         Ok(builder.map(str::to_owned).or_else(variable))
     }
+}
+
+/// The platforms of all nodes. Buildx marks those that a user has set with an asterisk.
+fn platforms(about: &str) -> Vec<Platform> {
+    let lists = about.lines().filter_map(|line| line.strip_prefix("Platforms:"));
+    let names = lists.flat_map(|list| list.split(',')).map(|name| name.trim().trim_end_matches('*'));
+    names.filter_map(|name| name.parse().ok()).collect()
 }
 
 /// Whether none of a builder's nodes is running.
@@ -127,6 +143,14 @@ mod tests {
         fs::create_dir(folder.path().join("defaults")).unwrap();
         write("defaults/0123", "far");
         assert!(!is_own(), "`docker buildx use --default`");
+    }
+
+    #[test]
+    fn platforms_of_all_nodes_are_read() {
+        let about = "Name: b\nNodes:\nName: b0\nPlatforms:        linux/amd64, linux/amd64/v2, linux/arm/v7\n\
+                     Name: b1\nPlatforms: linux/arm64*\n";
+        let names: Vec<String> = platforms(about).iter().map(Platform::to_string).collect();
+        assert_eq!(names, ["linux/amd64", "linux/amd64/v2", "linux/arm/v7", "linux/arm64"]);
     }
 
     #[test]

@@ -50,6 +50,19 @@ pub fn provide(facts: &Facts, context: &Context) -> Result<()> {
     provided.map_err(Failure::of_machine)
 }
 
+/// Installs packages of the distribution.
+///
+/// # Errors
+/// [`Failure`], when one cannot be installed.
+pub fn provide_packages(packages: &[&str], context: &Context) -> Result<()> {
+    let docker = &context.docker;
+    let steps = Machine::detect(&docker.runner).and_then(|machine| provision::install(&machine, packages));
+    let log = context.repository.engine_log();
+    steps
+        .and_then(|steps| provision::execute(&steps, docker, &log, &context.terminal))
+        .map_err(Failure::of_machine)
+}
+
 /// Makes sure that Buildx is installed and new enough. Called before a build with `--with-engine`, else only after a failed
 /// build: it takes as long as a build without changes.
 ///

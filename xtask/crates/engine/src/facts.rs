@@ -1,10 +1,12 @@
 //! What is installed: versions of the client, its plugins and the engine; the image store.
 
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::docker::Docker;
 use crate::version::Version;
 use host::process::{ProcessError, find};
+use model::platform::Platform;
 
 /// Minimum versions. Engine 25 brought the start interval of health checks, Buildx 0.13 `--progress=rawjson`, Compose 2.24.4
 /// `!override` (2.20 had brought `include`).
@@ -98,6 +100,15 @@ impl Docker {
     pub fn engine_version(&self) -> Option<Version> {
         let text = self.cmd(["version", "--format", "{{.Server.Version}}"]).read().ok()?;
         Version::find(&text)
+    }
+
+    /// The platform whose programs the engine runs itself.
+    ///
+    /// # Errors
+    /// When no engine answers.
+    pub fn platform(&self) -> Result<Platform> {
+        let text = self.cmd(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]).read()?;
+        text.trim().parse().with_context(|| format!("unexpected output of `docker version`: {text}"))
     }
 
     /// The engine's image store.

@@ -14,6 +14,7 @@ use crate::signs::{failed, unexpected_error};
 use host::process::ProcessError;
 use model::bytes::Bytes;
 use model::image_ref::{familiar, repository_of};
+use model::platform::Platform;
 
 /// The answer of `docker image inspect`, as far as it is used.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -36,6 +37,8 @@ pub struct Image {
     pub os: String,
     /// CPU architecture.
     pub architecture: String,
+    /// The architecture's variant, such as `v7`; empty if it has none.
+    pub variant: String,
     /// Where the classic store keeps its top layer.
     pub graph_driver: GraphDriver,
 }
@@ -62,6 +65,12 @@ impl Image {
         self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
     }
 
+    /// What it runs on.
+    pub fn platform(&self) -> Platform {
+        let text = format!("{}/{}/{}", self.os, self.architecture, self.variant);
+        text.trim_end_matches('/').parse().unwrap_or_else(|_| Platform::new(&self.os, &self.architecture))
+    }
+
     /// Whether its bases are stand-ins for upstream images.
     pub fn is_on_stand_ins(&self, project: &str) -> bool {
         self.label(&labels::bases(project)) == Some(labels::STAND_IN)
@@ -72,11 +81,6 @@ impl Image {
         let repository = repository_of(familiar(reference));
         let digests = self.repo_digests.iter().flatten();
         digests.filter_map(|digest| digest.strip_prefix(repository)?.strip_prefix('@')).next()
-    }
-
-    /// Its platform without a variant, such as `linux/amd64`.
-    pub fn platform(&self) -> String {
-        format!("{}/{}", self.os, self.architecture)
     }
 
     /// Whether a digest is one of its registry digests or, on the containerd store, its ID.
@@ -196,14 +200,6 @@ impl Docker {
     /// When the registry does not have it or docker fails.
     pub fn pull(&self, reference: &str) -> Result<(), ProcessError> {
         self.cmd(["pull", "--quiet", reference]).long().read().map(drop)
-    }
-
-    /// The engine's own platform, such as `linux/amd64`.
-    ///
-    /// # Errors
-    /// When docker fails.
-    pub fn platform(&self) -> Result<String, ProcessError> {
-        self.cmd(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]).read()
     }
 
     /// Tags an image. Ignores Ctrl-C.

@@ -20,6 +20,7 @@ pub mod events;
 pub mod facts;
 pub mod host_path;
 pub mod images;
+pub mod index;
 pub mod inspect;
 pub mod interpolation;
 mod json_frames;

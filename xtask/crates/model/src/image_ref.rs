@@ -7,6 +7,7 @@ use std::str::FromStr;
 use host::failure::Failure;
 use serde::{Serialize, Serializer};
 
+use crate::platform::Platform;
 use crate::variant::OPTIMIZED_SUFFIX;
 
 /// A tag without the variant's suffix: `latest-optimized` is parsed as `latest`.
@@ -211,9 +212,21 @@ impl ImageRef {
         ImageRef { repository: format!("{}/{}", registry.0, path_of(&self.repository)), ..self.clone() }
     }
 
+    /// The tag of the image for a platform, which ends in the platform's suffix.
+    #[must_use]
+    pub fn on(&self, platform: Option<&Platform>) -> ImageRef {
+        let suffix = platform.map(Platform::suffix).unwrap_or_default();
+        ImageRef { tag: format!("{}{suffix}", self.tag), ..self.clone() }
+    }
+
     /// The name without the tag.
     pub fn repository(&self) -> &str {
         &self.repository
+    }
+
+    /// The tag; empty if the reference has only a digest.
+    pub fn tag(&self) -> &str {
+        &self.tag
     }
 }
 

@@ -23,6 +23,8 @@ pub mod opportunity_kind;
 pub mod parity;
 mod parity_rules;
 pub mod placeholders;
+pub mod platform;
+pub mod platform_choice;
 pub mod probe;
 pub mod quantity;
 pub mod reader;

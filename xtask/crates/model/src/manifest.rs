@@ -10,6 +10,7 @@ use crate::check_rules::CheckRules;
 use crate::edition::Edition;
 use crate::load::Load;
 use crate::names::Unknown;
+use crate::platform::Platform;
 use crate::probe::Scenario;
 pub use crate::service::{Build, RunNeeds, Secret, Service, Sizes, TAG};
 use crate::test_rules::TestRules;
@@ -33,6 +34,8 @@ pub struct Manifest {
     pub source_date_epoch: u64,
     /// The prefix of environment variables, such as `IMAGES_`.
     pub env_prefix: String,
+    /// The platforms of services that declare none; none means the engine's own.
+    pub platforms: Vec<Platform>,
     /// The editions, smallest first; at least one, which is [`Edition::NONE`] if the file declares none.
     pub editions: Vec<Edition>,
     /// The Compose files with builds, relative to the repository; `None` means those that Compose itself would use.
@@ -107,6 +110,8 @@ pub enum StandIn {
         path: String,
         /// Named build contexts.
         contexts: BTreeMap<String, HostContext>,
+        /// The Dockerfile without them, for platforms that the build machine only emulates.
+        emulated: Option<String>,
     },
 }
 

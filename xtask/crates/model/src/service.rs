@@ -7,6 +7,7 @@ use crate::build_settings::BuildSettings;
 use crate::bytes::Bytes;
 use crate::edition::Edition;
 use crate::image_ref::{ImageRef, Tag, familiar, path_of, repository_of};
+use crate::platform::Platform;
 use crate::probe::Probe;
 use crate::test_rules::TestRules;
 use crate::variant::Variant;
@@ -26,6 +27,10 @@ pub struct Service {
     pub port: Option<u16>,
     /// The path that answers requests for its health.
     pub health: Option<String>,
+    /// The platforms that the manifest declares; none means the engine's own.
+    pub platforms: Vec<Platform>,
+    /// The platform whose tags [`Service::reference`] gives; `None` for plain tags.
+    pub chosen: Option<Platform>,
     /// The editions it exists in; empty means all.
     pub editions_in: Vec<Edition>,
     /// The reference it is pulled from, if it is not built.
@@ -63,7 +68,7 @@ pub struct Build {
     pub target: Option<String>,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
-    /// The platforms to build for, such as `linux/arm64`; none means the engine's.
+    /// The platforms that a Compose or bake file allows, such as `linux/arm64`; none means any.
     pub platforms: Vec<String>,
     /// Named contexts: folders relative to the repository, or references with a scheme.
     pub contexts: BTreeMap<String, String>,
@@ -209,7 +214,8 @@ impl Service {
 
     fn tagged(&self, tag: &Tag, edition: &str, variant: Variant) -> ImageRef {
         let tag = self.expanded(tag.as_str());
-        ImageRef::new(&self.image, format!("{tag}{edition}{}", variant.suffix()))
+        let plain = ImageRef::new(&self.image, format!("{tag}{edition}{}", variant.suffix()));
+        plain.on(self.chosen.as_ref())
     }
 
     /// A tag without edition and variant, as the service's template makes it.

@@ -2,6 +2,7 @@
 
 #[macro_use]
 pub mod blocks;
+pub mod busybox;
 pub mod containers;
 pub mod elf;
 pub mod fixture;

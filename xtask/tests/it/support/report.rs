@@ -116,6 +116,7 @@ fn sizes(edition: Edition) -> Comparison {
     let services: Vec<comparison::ComparisonRow> = SERVICES.map(row).into();
     Comparison {
         schema: 1,
+        platform: None,
         edition,
         tag: "latest".into(),
         total: Total::of(&services),

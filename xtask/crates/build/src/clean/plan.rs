@@ -58,7 +58,7 @@ pub struct EngineImages {
 
 /// The tags of an image that may be removed: its local tags, and those under which it was pushed from here.
 pub fn tags(requested: &TaggedImage, pushed: impl Fn(&str) -> Vec<String>) -> Vec<String> {
-    let local = requested.tags.iter().map(ImageRef::to_string);
+    let local = requested.tags.iter().chain(&requested.plain).map(ImageRef::to_string);
     local.flat_map(|tag| std::iter::once(tag.clone()).chain(pushed(&tag))).collect()
 }
 
@@ -88,6 +88,8 @@ pub fn plan(
                 continue;
             }
             match plan.images.iter_mut().find(|planned| planned.image.id == image.id) {
+                // Images of several platforms share plain tags.
+                Some(planned) if planned.tags.contains(tag) => {}
                 Some(planned) => planned.tags.push(tag.clone()),
                 None => plan.images.push(ImageToRemove {
                     service_image: requested.image.clone(),
@@ -171,6 +173,7 @@ fn labelled(project: &str, service: &ServiceImage, image: &Image) -> Option<Serv
         service: service.service.clone(),
         edition: Edition::named(image.label(&labels::edition(project)).unwrap_or_default()),
         variant: Variant::ALL.into_iter().find(|known| known.name() == variant)?,
+        platform: None,
     })
 }
 
@@ -197,7 +200,7 @@ fn is_titled(requested: &TaggedImage, title: &str) -> bool {
 
 /// Checks that the image's labels match its tag: only then was it built by this repository.
 fn check_labels(project: &str, requested: &TaggedImage, image: &Image) -> Result<(), String> {
-    let ServiceImage { service, edition, variant } = &requested.image;
+    let ServiceImage { service, edition, variant, .. } = &requested.image;
     let title = image.label(labels::TITLE).filter(|title| is_titled(requested, title));
     let mut labels = vec![(labels::variant(project), variant.name())];
     labels.extend((!edition.is_none()).then(|| (labels::edition(project), edition.name())));
@@ -238,8 +241,11 @@ mod tests {
                 service: "a".into(),
                 edition: Edition::named("simple"),
                 variant: Variant::Optimized,
+                platform: None,
             },
             tags: vec![ImageRef::new("fx-a", "1-simple-optimized"), ImageRef::new("fx-a", "1-optimized")],
+            plain: Vec::new(),
+            index_platforms: Vec::new(),
         };
         let tags = tags(&requested, |tag| vec![format!("r.example/{tag}")]);
         let engine = EngineImages {

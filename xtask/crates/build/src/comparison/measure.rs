@@ -14,6 +14,7 @@ use model::bytes::Bytes;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Manifest, Service, Sizes};
+use model::platform::Platform;
 use model::variant::Variant;
 
 /// The accepted size of an image of a service on a platform, such as `linux/amd64`.
@@ -68,7 +69,7 @@ pub fn compare(
             Some((image_ref, image)) => {
                 let layers = sizes.layers(image)?;
                 shipped_layers.extend(layers.into_iter().map(|layer| (layer.diff_id, layer.bytes)));
-                let platform = format!("{}/{}", image.os, image.architecture);
+                let platform = image.platform().to_string();
                 Some((measured(&image_ref, image, &mut sizes)?, accepted(service, &platform)))
             }
         };
@@ -90,6 +91,7 @@ pub fn compare(
         schema: 1,
         edition,
         tag: tag.to_string(),
+        platform: services.iter().find_map(|service| service.chosen.as_ref()).map(Platform::to_string),
         total: Total::of(&rows),
         unique_bytes: rows
             .iter()

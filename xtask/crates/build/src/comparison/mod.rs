@@ -18,6 +18,9 @@ pub struct Comparison {
     pub edition: Edition,
     /// The tag compared, without the variant's suffix.
     pub tag: String,
+    /// The platform, if one of several was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
     /// One row per service, in the manifest's order.
     pub services: Vec<ComparisonRow>,
     /// Sums over the services with both images built.

@@ -138,8 +138,14 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
     let edition = comparison.edition;
     let edition = if edition.is_none() { String::new() } else { format!("Edition {edition}, ") };
     let tag = if edition.is_empty() { "Tag" } else { "tag" };
-    let mut notes =
-        vec![format!("{edition}{tag} {}. Sizes are uncompressed, in decimal units.", comparison.tag)];
+    let chosen = |before: &str| {
+        comparison.platform.as_ref().map(|platform| format!("{before}{platform}")).unwrap_or_default()
+    };
+    let mut notes = vec![format!(
+        "{edition}{tag} {}{}. Sizes are uncompressed, in decimal units.",
+        comparison.tag,
+        chosen(", platform ")
+    )];
     if let Some(unique) = comparison.unique_bytes {
         let sizes = || comparison.services.iter().filter_map(|row| row.optimized.as_ref());
         let sum: Bytes = sizes().map(|measured| measured.bytes).sum();
@@ -162,9 +168,10 @@ fn footnotes(comparison: &Comparison) -> Vec<String> {
     }
     if any(|row| row.verdict == Verdict::Missing) {
         notes.push(format!(
-            "Build missing images with `{PROGRAM} build-images{} --tag {}`.",
+            "Build missing images with `{PROGRAM} build-images{} --tag {}{}`.",
             comparison.edition.option(),
-            comparison.tag
+            comparison.tag,
+            chosen(" --platform ")
         ));
     }
     let is_new = |row: &ComparisonRow| {

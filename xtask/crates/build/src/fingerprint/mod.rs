@@ -19,6 +19,7 @@ use asks::Asks;
 use engine::bake::Target;
 use engine::labels;
 use host::files;
+use model::platform::Platform;
 
 /// Raise it when the rules change, so that images built under older rules are not reused.
 const RULES: &str = "1";
@@ -56,16 +57,33 @@ pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
 
 /// The fingerprints of a plan's images by target. A build has none if its inputs cannot be known or read before it runs.
 ///
-/// `ids`: the engine's images by the names in [`images`]. `uses_engine`: whether the builder takes images from the engine.
+/// `starts`: the engine's images by the names in [`images`]. `uses_engine`: whether the builder takes images from the engine.
 pub fn of_plan(
     plan: &BuildPlan,
-    ids: &BTreeMap<String, String>,
+    starts: &BTreeMap<String, StartImage>,
     uses_engine: bool,
     context: &mut HashContext<'_>,
 ) -> BTreeMap<String, Fingerprint> {
-    let mut prints = Prints { plan, ids, uses_engine, context, done: BTreeMap::new() };
+    let mut prints = Prints { plan, starts, uses_engine, context, done: BTreeMap::new() };
     let names = plan.images.iter().map(|image| &image.target);
     names.filter_map(|name| Some((name.clone(), prints.of(name).ok()??))).collect()
+}
+
+/// An image of the engine that builds start from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartImage {
+    /// Its ID.
+    pub id: String,
+    /// What it runs on.
+    pub platform: Platform,
+}
+
+impl StartImage {
+    /// Whether a target's build starts from it. For another platform, BuildKit asks the registry for the image instead.
+    fn serves(&self, target: &Target) -> bool {
+        let mut platforms = target.platforms.iter().filter_map(|text| text.parse::<Platform>().ok());
+        platforms.all(|wanted| self.platform.is_wanted(&wanted))
+    }
 }
 
 const IMAGE: &str = "docker-image://";
@@ -100,7 +118,7 @@ pub(crate) fn folders(target: &Target) -> Vec<(&Path, Option<PathBuf>)> {
 /// Computes each target's fingerprint once.
 struct Prints<'a> {
     plan: &'a BuildPlan,
-    ids: &'a BTreeMap<String, String>,
+    starts: &'a BTreeMap<String, StartImage>,
     uses_engine: bool,
     context: &'a mut HashContext<'a>,
     /// `None` if it is unknown, or still being computed because targets depend on each other.
@@ -139,10 +157,11 @@ impl Prints<'_> {
         parts.add("target", &declared(target)?);
         parts.add("context", &(self.context)(folder, dockerfile(target).as_deref())?);
         for image in asks.images.iter().filter(|image| !target.contexts.contains_key(*image)) {
-            self.image(image, &mut parts);
+            self.image(image, |start| start.serves(target), &mut parts);
         }
         if let Some(image) = &asks.frontend {
-            self.image(image, &mut parts);
+            // It runs where the builder runs.
+            self.image(image, |_| true, &mut parts);
         }
         for (key, place) in &target.contexts {
             parts.add("named context", key);
@@ -152,7 +171,7 @@ impl Prints<'_> {
                 parts.unpinned.extend(print.unpinned);
                 parts.has_moving_images |= print.has_moving_images;
             } else if let Some(image) = place.strip_prefix(IMAGE) {
-                self.image(image, &mut parts);
+                self.image(image, |start| start.serves(target), &mut parts);
             } else if Path::new(place).is_absolute() {
                 parts.add("files", &(self.context)(Path::new(place), None)?);
             } else {
@@ -165,11 +184,11 @@ impl Prints<'_> {
     /// Adds an image from outside the plan by its ID in the engine. BuildKit resolves an image that the engine does not have, so its
     /// content may change unless the name has a digest. Other builders may not know the engine's images: there the ID counts, but does not
     /// pin.
-    fn image(&self, image: &str, parts: &mut Parts) {
+    fn image(&self, image: &str, serves: impl Fn(&StartImage) -> bool, parts: &mut Parts) {
         parts.add("image", image);
-        let id = self.ids.get(image);
-        id.into_iter().for_each(|id| parts.add("id", id));
-        parts.has_moving_images |= !image.contains("@sha256:") && (id.is_none() || !self.uses_engine);
+        let start = self.starts.get(image).filter(|start| serves(start));
+        start.into_iter().for_each(|start| parts.add("id", &start.id));
+        parts.has_moving_images |= !image.contains("@sha256:") && (start.is_none() || !self.uses_engine);
     }
 }
 

@@ -21,8 +21,15 @@ fn plan() -> BuildPlan {
         dockerfile: None,
         run_tag: ImageRef::new("a", "run".to_owned()),
         tagged: TaggedImage {
-            image: ServiceImage { service: "a".into(), edition: Edition::NONE, variant: Variant::Optimized },
+            image: ServiceImage {
+                service: "a".into(),
+                edition: Edition::NONE,
+                variant: Variant::Optimized,
+                platform: None,
+            },
             tags: vec![ImageRef::new("a", "latest".to_owned())],
+            plain: Vec::new(),
+            index_platforms: Vec::new(),
         },
     };
     let targets = [("a".to_owned(), service), ("base".to_owned(), inline("FROM debian:12\n"))];
@@ -40,8 +47,9 @@ fn plan() -> BuildPlan {
 
 /// The fingerprint of `a` with this ID of Debian's image and this hash of every folder.
 fn print(plan: &BuildPlan, id: Option<&str>, files: &str) -> Option<Fingerprint> {
-    let ids = id.map(|id| ("debian:12".to_owned(), id.to_owned())).into_iter().collect();
-    of_plan(plan, &ids, true, &mut |folder, _| Ok(format!("{}={files}", folder.display()))).remove("a")
+    let start = |id: &str| StartImage { id: id.to_owned(), platform: Platform::new("linux", "amd64") };
+    let starts = id.map(|id| ("debian:12".to_owned(), start(id))).into_iter().collect();
+    of_plan(plan, &starts, true, &mut |folder, _| Ok(format!("{}={files}", folder.display()))).remove("a")
 }
 
 fn changed(change: impl FnOnce(&mut BTreeMap<String, Target>)) -> Option<Fingerprint> {
@@ -102,13 +110,15 @@ fn what_the_network_answers_makes_it_expire() {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(print(&plan(), Some("sha256:1"), "x").unwrap().unpinned, names(&[]));
     let moves = |id, uses_engine| {
-        let ids =
-            BTreeMap::from_iter([("debian:12".to_owned(), "sha256:1".to_owned())].into_iter().filter(|_| id));
-        of_plan(&plan(), &ids, uses_engine, &mut |_, _| Ok(String::new()))["a"].has_moving_images
+        let start = StartImage { id: "sha256:1".to_owned(), platform: Platform::new("linux", "amd64") };
+        let starts = BTreeMap::from_iter([("debian:12".to_owned(), start)].into_iter().filter(|_| id));
+        of_plan(&plan(), &starts, uses_engine, &mut |_, _| Ok(String::new()))["a"].has_moving_images
     };
     assert!(!moves(true, true));
     assert!(moves(false, true), "a registry's tag");
     assert!(moves(true, false), "another builder may take another image");
+    let other = changed(|all| all.get_mut("base").unwrap().platforms = vec!["linux/arm64".into()]).unwrap();
+    assert!(other.has_moving_images, "the engine's image is for another platform");
     let frontend = |text: &'static str| {
         changed(|all| all.get_mut("a").unwrap().dockerfile_inline = Some(text.into()))
             .unwrap()

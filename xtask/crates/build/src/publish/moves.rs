@@ -202,8 +202,11 @@ mod tests {
                     service: "x".into(),
                     edition: Edition::named("simple"),
                     variant: Variant::Optimized,
+                    platform: None,
                 },
                 tags: ["1", "2", "3"].map(|tag| ImageRef::new("x", tag)).into(),
+                plain: Vec::new(),
+                index_platforms: Vec::new(),
             },
         }
     }

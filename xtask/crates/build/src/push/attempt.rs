@@ -173,7 +173,7 @@ impl<'a> Attempts<'a> {
 
 /// The pause after a failed attempt; `None` to give up. Docker does not show `Retry-After`, so pauses after a rate limit are long
 /// enough for typical per-minute limits.
-fn pause(error: &PushError, tries: u32, since: Duration) -> Option<Duration> {
+pub(super) fn pause(error: &PushError, tries: u32, since: Duration) -> Option<Duration> {
     // A token may have expired during the push; the next attempt requests a new one.
     let is_token = error.cause == Cause::Unauthorized && tries == 1;
     let first = match error.cause {

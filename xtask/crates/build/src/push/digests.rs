@@ -12,6 +12,7 @@ use host::files;
 use host::paths::Repository;
 use model::edition::Edition;
 use model::image_ref::path_of;
+use model::platform::Platform;
 use model::variant::Variant;
 
 /// The version of the file format.
@@ -35,6 +36,9 @@ struct PushedImage {
     service: String,
     edition: Edition,
     variant: Variant,
+    /// The digests of an index's images by platform; empty for an image.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    platforms: BTreeMap<String, String>,
 }
 
 impl Default for Digests {
@@ -76,12 +80,26 @@ impl Digests {
 
     /// Adds a push. True if the record already had exactly this under the reference.
     pub fn add(&mut self, reference: &str, service_image: &ServiceImage, image: &str, digest: &str) -> bool {
+        self.add_index(reference, service_image, image, digest, &BTreeMap::new())
+    }
+
+    /// Adds a push of an index. `image`: the local ID of the image for the engine's own platform; empty if it has none. `platforms`: the
+    /// digests of its images.
+    pub fn add_index(
+        &mut self,
+        reference: &str,
+        service_image: &ServiceImage,
+        image: &str,
+        digest: &str,
+        platforms: &BTreeMap<Platform, String>,
+    ) -> bool {
         let pushed = PushedImage {
             digest: digest.to_owned(),
             image: image.to_owned(),
             service: service_image.service.clone(),
             edition: service_image.edition,
             variant: service_image.variant,
+            platforms: platforms.iter().map(|(name, digest)| (name.to_string(), digest.clone())).collect(),
         };
         let before = self.images.insert(reference.to_owned(), pushed.clone());
         before == Some(pushed)
@@ -92,6 +110,12 @@ impl Digests {
         let pushed = self.images.get(reference)?;
         let same = local.is_none_or(|image| image.id == pushed.image);
         same.then_some(pushed.digest.as_str())
+    }
+
+    /// The same, if an index was pushed under the reference.
+    pub fn index_of(&self, reference: &str, local: Option<&Image>) -> Option<&str> {
+        let is_index = self.images.get(reference).is_some_and(|pushed| !pushed.platforms.is_empty());
+        self.digest_of(reference, local).filter(|_| is_index)
     }
 
     /// The local ID of the image last pushed under a reference.
@@ -121,7 +145,12 @@ mod tests {
     use super::*;
 
     fn service_image() -> ServiceImage {
-        ServiceImage { service: "a".into(), edition: Edition::named("simple"), variant: Variant::Optimized }
+        ServiceImage {
+            service: "a".into(),
+            edition: Edition::named("simple"),
+            variant: Variant::Optimized,
+            platform: None,
+        }
     }
 
     #[test]

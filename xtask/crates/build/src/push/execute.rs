@@ -2,6 +2,7 @@
 //! rejected image does not stop the others. Each success is recorded immediately, so a killed push can simply be repeated; no
 //! layer is uploaded twice.
 
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
@@ -9,6 +10,7 @@ use anyhow::Result;
 use crate::built_tag;
 use crate::push::attempt::{Attempts, Before, Settled, TRIES};
 use crate::push::digests::Digests;
+use crate::push::indexes;
 use crate::push::local_tags::{self, LocalTag};
 use crate::push::plan::{self, ImageToPush, PushPlan, RemoteTag};
 use crate::push::report::{PushFailure, PushReport, PushRow, PushState};
@@ -66,7 +68,9 @@ enum Mode {
 pub fn dry_run(request: PushRequest<'_>, context: &Context) -> Result<PushReport> {
     let digests = Digests::read(&context.repository)?;
     let plan = plan_push(request, context)?;
-    run(&plan, digests, request.jobs, Mode::Compare, context).end()
+    let mut report = run(&plan, digests, request.jobs, Mode::Compare, context).end()?;
+    indexes::compare(&plan, &mut report, context);
+    Ok(report)
 }
 
 /// Pushes images. Failed pushes are part of the report.
@@ -85,7 +89,9 @@ pub fn push(request: PushRequest<'_>, context: &Context) -> Result<PushReport> {
     if !run.shared().has_stuck_tag {
         local_tags::end(&context.repository)?;
     }
-    run.end()
+    let mut report = run.end()?;
+    indexes::push(&plan, &mut report, context)?;
+    Ok(report)
 }
 
 fn run<'a>(plan: &'a PushPlan, digests: Digests, jobs: usize, mode: Mode, context: &'a Context) -> Run<'a> {
@@ -359,7 +365,8 @@ fn rows(plan: &PushPlan) -> Vec<Vec<PushRow>> {
     let row = |image: &ImageToPush, tag: &RemoteTag| PushRow {
         reference: tag.reference.clone(),
         service_image: image.service_image.clone(),
-        image: image.image.id.clone(),
+        image: Some(image.image.id.clone()),
+        platforms: BTreeMap::new(),
         digest: None,
         state: PushState::NotTried,
         replaced: None,

@@ -3,6 +3,7 @@
 mod attempt;
 pub mod digests;
 pub mod execute;
+mod indexes;
 mod local_tags;
 mod plan;
 pub mod report;

@@ -1,12 +1,13 @@
 //! What a push will do, as data: which image is pushed under which tags.
 
 use host::program::PROGRAM;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::request::{ServiceImage, TaggedImage};
 use engine::images::Image;
 use host::failure::{Failure, FailureClass};
 use model::image_ref::{ImageRef, Registry, Tag};
+use model::platform::Platform;
 
 /// Everything to push to one registry.
 #[derive(Debug, Clone)]
@@ -14,6 +15,20 @@ pub struct PushPlan {
     pub registry: Registry,
     /// The images, in the manifest's order.
     pub images: Vec<ImageToPush>,
+    /// The indexes, each of images in this plan.
+    pub indexes: Vec<IndexToPush>,
+}
+
+/// A tag in the registry for an index of several platforms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexToPush {
+    pub reference: ImageRef,
+    /// Which images it holds; it names no platform.
+    pub service_image: ServiceImage,
+    /// The reference in the registry of each platform's image.
+    pub images: BTreeMap<Platform, ImageRef>,
+    /// The platforms that it needs and this plan does not push.
+    pub missing: Vec<Platform>,
 }
 
 /// One image and its tags in the registry.
@@ -36,7 +51,7 @@ pub struct RemoteTag {
 
 /// The references a plan depends on: the local tags, and the same tags in the registry.
 pub fn references(images: &[TaggedImage], registry: &Registry) -> Vec<String> {
-    let tags = images.iter().flat_map(|image| &image.tags);
+    let tags = images.iter().flat_map(TaggedImage::own_tags);
     tags.flat_map(|tag| [tag.to_string(), tag.at(registry).to_string()]).collect()
 }
 
@@ -52,8 +67,9 @@ pub fn plan(
 ) -> Result<PushPlan, Failure> {
     let mut images: Vec<ImageToPush> = Vec::new();
     let mut missing: Vec<(&ServiceImage, String)> = Vec::new();
-    for TaggedImage { image: service_image, tags } in requested {
-        for tag in tags {
+    for requested in requested {
+        let service_image = &requested.image;
+        for tag in requested.own_tags() {
             let (local, reference) = (tag.to_string(), tag.at(registry));
             let Some(image) = found.get(&local) else {
                 missing.push((service_image, local));
@@ -75,7 +91,7 @@ pub fn plan(
         }
     }
     let Some((first, _)) = missing.first() else {
-        return Ok(PushPlan { registry: registry.clone(), images });
+        return Ok(PushPlan { registry: registry.clone(), images, indexes: indexes(requested, registry) });
     };
     let build = build_command(first, &missing, tag);
     let references: Vec<&str> = missing.iter().map(|(_, reference)| reference.as_str()).collect();
@@ -94,6 +110,33 @@ impl PushPlan {
     }
 }
 
+/// The indexes of the requested images. One platform alone has none.
+fn indexes(requested: &[TaggedImage], registry: &Registry) -> Vec<IndexToPush> {
+    let mut indexes: Vec<IndexToPush> = Vec::new();
+    for image in requested.iter().filter(|image| image.index_platforms.len() > 1) {
+        let Some(platform) = &image.image.platform else { continue };
+        for (plain, own) in image.plain.iter().zip(image.own_tags()) {
+            let reference = plain.at(registry);
+            let index = match indexes.iter_mut().find(|index| index.reference == reference) {
+                Some(index) => index,
+                None => {
+                    indexes.push(IndexToPush {
+                        reference,
+                        service_image: ServiceImage { platform: None, ..image.image.clone() },
+                        images: BTreeMap::new(),
+                        missing: image.index_platforms.clone(),
+                    });
+                    let Some(last) = indexes.last_mut() else { continue };
+                    last
+                }
+            };
+            index.images.insert(platform.clone(), own.at(registry));
+            index.missing.retain(|missing| missing != platform);
+        }
+    }
+    indexes
+}
+
 /// The command that builds the missing images, and as few others as its options allow.
 fn build_command(first: &ServiceImage, missing: &[(&ServiceImage, String)], tag: &Tag) -> String {
     let mut services: Vec<&str> = missing.iter().map(|(image, _)| image.service.as_str()).collect();
@@ -102,7 +145,13 @@ fn build_command(first: &ServiceImage, missing: &[(&ServiceImage, String)], tag:
     let one_variant = missing.iter().all(|(image, _)| image.variant == first.variant);
     let edition = if one_edition { first.edition.option() } else { " --edition all".to_owned() };
     let variant = if one_variant { first.variant.name() } else { "both" };
-    format!("{PROGRAM} build-images {}{edition} --variant {variant} --tag {tag}", services.join(" "))
+    let platforms: BTreeSet<&Platform> =
+        missing.iter().filter_map(|(image, _)| image.platform.as_ref()).collect();
+    let platforms: Vec<String> = platforms.into_iter().map(Platform::to_string).collect();
+    let platform =
+        if platforms.is_empty() { String::new() } else { format!(" --platform {}", platforms.join(",")) };
+    let services = services.join(" ");
+    format!("{PROGRAM} build-images {services}{edition} --variant {variant} --tag {tag}{platform}")
 }
 
 #[cfg(test)]
@@ -118,10 +167,13 @@ mod tests {
                 service: service.into(),
                 edition: Edition::named("simple"),
                 variant: Variant::Optimized,
+                platform: None,
             },
             tags: ["1-simple-optimized", "1-optimized"]
                 .map(|tag| ImageRef::new(format!("fx-{service}"), tag))
                 .into(),
+            plain: Vec::new(),
+            index_platforms: Vec::new(),
         });
         let image = |id: &str| serde_json::from_str(&format!(r#"{{"Id":"{id}"}}"#)).unwrap();
         let found = found.iter().map(|(name, id)| ((*name).to_owned(), image(id))).collect();
@@ -136,6 +188,50 @@ mod tests {
             "nothing was pushed, because these images are missing: fx-a:1-optimized, fx-b:1-simple-optimized\n\
              help: cargo xtask build-images a b --edition simple --variant optimized --tag 1"
         );
+    }
+
+    #[test]
+    fn an_index_needs_every_platform() {
+        let platforms = ["linux/amd64", "linux/arm64"].map(|text| text.parse::<Platform>().unwrap());
+        let image = |platform: &Platform| {
+            let plain = ["1-simple", "1"].map(|tag| ImageRef::new("fx-a", tag));
+            let mut image = TaggedImage {
+                image: ServiceImage {
+                    service: "a".into(),
+                    edition: Edition::named("simple"),
+                    variant: Variant::Original,
+                    platform: Some(platform.clone()),
+                },
+                tags: plain.iter().map(|tag| tag.on(Some(platform))).collect(),
+                plain: plain.into(),
+                index_platforms: platforms.to_vec(),
+            };
+            // The plain tags of a build's result are not pushed as an image.
+            image.add_plain_tags(&platforms[0]);
+            image
+        };
+        let [amd, arm] = [image(&platforms[0]), image(&platforms[1])];
+        let found = |images: &[TaggedImage]| {
+            let image = |id: &str| serde_json::from_str(&format!(r#"{{"Id":"{id}"}}"#)).unwrap();
+            let tags = images.iter().flat_map(|image| &image.tags);
+            let found = tags.map(|tag| (tag.to_string(), image("x"))).collect();
+            plan(images, &"1".parse().unwrap(), &"r.example/t".parse().unwrap(), &found).unwrap()
+        };
+        let both = found(&[amd.clone(), arm.clone()]);
+        let tags: Vec<&str> =
+            both.images.iter().flat_map(|image| &image.tags).map(|tag| tag.reference.tag()).collect();
+        assert_eq!(tags, ["1-simple-amd64", "1-amd64", "1-simple-arm64", "1-arm64"]);
+        let indexes: Vec<_> =
+            both.indexes.iter().map(|one| (one.reference.to_string(), one.images.len())).collect();
+        assert_eq!(
+            indexes,
+            [("r.example/t/fx-a:1-simple".to_owned(), 2), ("r.example/t/fx-a:1".to_owned(), 2)]
+        );
+        assert!(both.indexes.iter().all(|index| index.missing.is_empty()));
+        assert!(found(&[arm]).indexes.iter().all(|index| index.missing == platforms[..1]));
+        // One platform that is declared nowhere else has no index.
+        let only = TaggedImage { index_platforms: platforms[..1].to_vec(), ..amd };
+        assert_eq!(found(&[only]).indexes, []);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The result of a push, one row per tag.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, bail};
 use serde::Serialize;
 
@@ -31,8 +33,11 @@ pub struct PushRow {
     /// Which image it is.
     #[serde(flatten)]
     pub service_image: ServiceImage,
-    /// The image's local ID.
-    pub image: String,
+    /// The image's local ID; `None` for an index.
+    pub image: Option<String>,
+    /// The digests of an index's images by platform; empty for an image.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub platforms: BTreeMap<String, String>,
     /// The manifest digest in the registry; `None` if the tag was not pushed.
     pub digest: Option<String>,
     /// What happened to it.

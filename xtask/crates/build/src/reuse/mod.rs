@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::bake::BuildOptions;
 use crate::context_files::FileDigests;
 use crate::environment::BuildEnvironment;
-use crate::fingerprint::{self, Fingerprint};
+use crate::fingerprint::{self, Fingerprint, StartImage};
 use crate::package_date::PackageDate;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::TaggedImage;
@@ -106,7 +106,7 @@ impl<'a> Reuse<'a> {
         found: &BTreeMap<String, Image>,
     ) -> Result<Remaining> {
         let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
-        let seen = Seen::look(&plan, ids(starts, found), self.environment, self.repository);
+        let seen = Seen::look(&plan, start_images(starts, found), self.environment, self.repository);
         let prints = seen.fingerprints(&plan, self.uses_engine, &mut digests)?;
         let dates = Dates::read(self.repository)?;
         let (mut kept, mut left) = (Vec::new(), Vec::new());
@@ -136,7 +136,7 @@ impl<'a> Reuse<'a> {
     pub fn has_changed(&self, plan: &BuildPlan, seen: &Seen) -> Result<bool> {
         let starts = fingerprint::images(plan);
         let found = self.docker.inspect(&starts.iter().cloned().collect::<Vec<_>>())?;
-        Ok(Seen::look(plan, ids(&starts, &found), self.environment, self.repository) != *seen)
+        Ok(Seen::look(plan, start_images(&starts, &found), self.environment, self.repository) != *seen)
     }
 
     /// Removes the fingerprints from a plan, so that the next run builds its images again.
@@ -228,10 +228,13 @@ fn references(plan: &BuildPlan, starts: &BTreeSet<String>) -> Vec<String> {
     tags.chain(starts.iter().cloned()).collect()
 }
 
-/// The IDs of the images that builds start from.
-fn ids(starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, String> {
-    let id = |name: &String| Some((name.clone(), found.get(name)?.id.clone()));
-    starts.iter().filter_map(id).collect()
+/// The engine's images that builds start from.
+fn start_images(starts: &BTreeSet<String>, found: &BTreeMap<String, Image>) -> BTreeMap<String, StartImage> {
+    let start = |name: &String| {
+        let image = found.get(name)?;
+        Some((name.clone(), StartImage { id: image.id.clone(), platform: image.platform() }))
+    };
+    starts.iter().filter_map(start).collect()
 }
 
 /// The image that all tags of a planned image point to.

@@ -20,6 +20,7 @@ use engine::images::Image;
 use engine::push::PushError;
 use engine::registry::RegistryReader;
 use model::image_ref::Registry;
+use model::platform::Platform;
 
 /// How many questions and pulls run at the same time.
 const JOBS: usize = 4;
@@ -34,7 +35,7 @@ struct Candidate {
     /// The manifest's or index's.
     digest: String,
     /// Operating system and architecture.
-    platform: String,
+    platform: Platform,
     week: Option<PackageDate>,
 }
 
@@ -129,14 +130,14 @@ impl Reuse<'_> {
             let declared =
                 plan.definition.target.get(&image.target).map(|target| target.platforms.as_slice());
             let platform = match declared {
-                Some([one]) => without_variant(one),
+                Some([one]) => one.parse().unwrap_or_else(|_| own.clone()),
                 _ => own.clone(),
             };
             let (Some(print), Some(tag)) = (prints.get(&image.target), image.tagged.tags.first()) else {
                 return;
             };
             // An image does not say for which variant of such a platform it was built.
-            if platform == "linux/arm" {
+            if platform.architecture() == "arm" {
                 return;
             }
             let repository = tag.at(registry).repository().to_owned();
@@ -165,7 +166,7 @@ impl Reuse<'_> {
     fn is_wanted(&self, plan: &BuildPlan, candidate: &Candidate, print: &Fingerprint, image: &Image) -> bool {
         let week = candidate.week.clone().map(|week| (image.id.clone(), week));
         let dates = Dates(week.into_iter().collect());
-        image.platform() == candidate.platform
+        image.platform().is_wanted(&candidate.platform)
             && self.is_up_to_date(plan, &candidate.image, print, image, &dates)
     }
 
@@ -198,11 +199,6 @@ impl Reuse<'_> {
         digests.write(self.repository)?;
         dates.write(self.repository)
     }
-}
-
-/// The operating system and architecture of `linux/arm64/v8`.
-fn without_variant(platform: &str) -> String {
-    platform.split('/').take(2).collect::<Vec<_>>().join("/")
 }
 
 /// Runs some work for each item, a few at a time.

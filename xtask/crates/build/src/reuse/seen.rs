@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::context_files::{ContextFiles, FileDigests};
 use crate::environment::BuildEnvironment;
-use crate::fingerprint::{self, Fingerprint};
+use crate::fingerprint::{self, Fingerprint, StartImage};
 use crate::plan::BuildPlan;
 use engine::dockerignore::IgnoreFile;
 use host::files;
@@ -24,7 +24,7 @@ type Place = (PathBuf, Option<PathBuf>);
 pub(crate) struct Seen {
     dockerfiles: BTreeMap<String, Option<String>>,
     contexts: BTreeMap<Place, Option<Listed>>,
-    ids: BTreeMap<String, String>,
+    starts: BTreeMap<String, StartImage>,
 }
 
 /// A context whose files all count, since no pattern ignores any.
@@ -60,10 +60,10 @@ impl PartialEq for Listed {
 }
 
 impl Seen {
-    /// Lists the contexts of a plan. Images with an unreadable context get no fingerprint. `ids`: see [`fingerprint::images`].
+    /// Lists the contexts of a plan. Images with an unreadable context get no fingerprint. `starts`: see [`fingerprint::images`].
     pub fn look(
         plan: &BuildPlan,
-        ids: BTreeMap<String, String>,
+        starts: BTreeMap<String, StartImage>,
         environment: &BuildEnvironment,
         repository: &Repository,
     ) -> Seen {
@@ -77,7 +77,7 @@ impl Seen {
                 });
             }
         }
-        Seen { dockerfiles, contexts, ids }
+        Seen { dockerfiles, contexts, starts }
     }
 
     /// The contexts without an ignore file that a plan's requested targets need, each once.
@@ -108,26 +108,22 @@ impl Seen {
         digests: &mut FileDigests,
     ) -> Result<BTreeMap<String, Fingerprint>> {
         let mut done: BTreeMap<Place, String> = BTreeMap::new();
-        let prints = fingerprint::of_plan(
-            plan,
-            &self.ids,
-            uses_engine,
-            &mut |folder: &Path, dockerfile: Option<&Path>| {
-                let place = (folder.to_owned(), dockerfile.map(Path::to_owned));
-                if let Some(hash) = done.get(&place) {
-                    return Ok(hash.clone());
-                }
-                let listed = self.contexts.get(&place).and_then(Option::as_ref).context("not listed")?;
-                let hash = match listed {
-                    Listed::Files(files) | Listed::Whole(files) | Listed::Own(files) => {
-                        files.hash(digests)?.hash
-                    }
-                    Listed::Toolchain(text) => text.clone(),
-                };
-                done.insert(place, hash.clone());
-                Ok(hash)
-            },
-        );
+        let prints = fingerprint::of_plan(plan, &self.starts, uses_engine, &mut |folder: &Path,
+                                                                                 dockerfile: Option<
+            &Path,
+        >| {
+            let place = (folder.to_owned(), dockerfile.map(Path::to_owned));
+            if let Some(hash) = done.get(&place) {
+                return Ok(hash.clone());
+            }
+            let listed = self.contexts.get(&place).and_then(Option::as_ref).context("not listed")?;
+            let hash = match listed {
+                Listed::Files(files) | Listed::Whole(files) | Listed::Own(files) => files.hash(digests)?.hash,
+                Listed::Toolchain(text) => text.clone(),
+            };
+            done.insert(place, hash.clone());
+            Ok(hash)
+        });
         digests.save()?;
         Ok(prints)
     }

@@ -86,6 +86,7 @@ fn complete(manifest: &mut Manifest, builds: &[NamedBuild], project: &str) {
             image: build.service.clone(),
             editions_in: manifest.editions.clone(),
             test: manifest.test.clone(),
+            platforms: manifest.platforms.clone(),
             ..Service::default()
         };
         fill(&mut service, build, project);

@@ -1,7 +1,6 @@
 //! Indexes, manifests and configurations of images (OCI image specification; Docker's schema 2 has the same fields).
 
 mod choose;
-mod platform;
 
 use std::collections::BTreeMap;
 
@@ -10,8 +9,8 @@ use serde::Deserialize;
 
 pub use self::choose::Choice;
 pub(crate) use self::choose::{choose, is_same_name, none_called, several};
-pub use self::platform::Platform;
 use crate::inspect::ContainerConfig;
+pub use model::platform::Platform;
 
 /// Limit for one JSON file; a configuration with a long history has some hundred kilobytes.
 pub(crate) const MOST_JSON: u64 = 4_000_000;

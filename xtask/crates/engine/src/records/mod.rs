@@ -141,8 +141,12 @@ fn references(kind: RecordKind, manifest: &Manifest, edition: Edition, tag: &Tag
     manifest.services_in(edition).flat_map(of).collect()
 }
 
-/// Whether these are all services of an edition: a record of some would hide that of the others.
+/// Whether these are all services of an edition, with the images that their plain tags name: a record of some would hide that of the
+/// others, and records do not tell platforms apart.
 pub fn is_whole(services: &[&Service], manifest: &Manifest, edition: Edition) -> bool {
+    if services.iter().any(|service| service.chosen.is_some()) {
+        return false;
+    }
     manifest.services_in(edition).all(|service| services.iter().any(|asked| asked.name == service.name))
 }
 

@@ -107,6 +107,7 @@ pub struct Manifest {
 /// dockerfile = "packages/{image}/Dockerfile"
 /// base = "packages/bases/{name}/Dockerfile"
 /// stand-in = "packages/stand-ins/{name}/Dockerfile"
+/// platforms = ["linux/amd64", "linux/arm64"]
 /// ```
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -120,6 +121,8 @@ pub struct Defaults {
     pub base: Option<String>,
     /// The Dockerfile of an upstream's stand-in. Default: none.
     pub stand_in: Option<String>,
+    /// The platforms that services are built for. Default: the engine's own.
+    pub platforms: Vec<String>,
 }
 
 /// How far an image may drift from its row in the lock before `check` fails, separately for its own layers and its base
@@ -299,7 +302,7 @@ pub enum Promise {
 ///
 /// [upstream.rust]
 /// reference = "rust:1-slim"
-/// stand-in = { dockerfile = "stand-ins/rust/Dockerfile", contexts = { toolchain = "rust-toolchain" } }
+/// stand-in = { dockerfile = "stand-ins/rust/Dockerfile", contexts = { toolchain = "rust-toolchain" }, emulated = "stand-ins/rust-debian/Dockerfile" }
 /// ```
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["reference"])))]
@@ -322,6 +325,8 @@ pub struct StandIn {
     pub dockerfile: Option<String>,
     /// Folders of the build machine as named contexts; `rust-toolchain` is the only one. Default: none.
     pub contexts: BTreeMap<String, String>,
+    /// The Dockerfile for platforms that the build machine only emulates, which cannot use programs in `contexts`. Default: the same.
+    pub emulated: Option<String>,
 }
 
 /// A base image of the project's own, which is built before the images on it.

@@ -51,8 +51,9 @@ pub struct Service {
     pub target: Option<String>,
     /// Build arguments. Default: none.
     pub args: BTreeMap<String, String>,
-    /// Platforms to build for. Default: the engine's own.
-    pub platforms: Vec<String>,
+    /// Platforms to build for. With several, each image has a tag with its architecture, such as `1.0-arm64`, and `push` joins them
+    /// under the tag without it. Default: those of `[defaults]`; else the engine's own, which `[]` also means.
+    pub platforms: Option<Vec<String>>,
     /// Named contexts: folders relative to the repository, or references such as `docker-image://alpine:3`. Default: none.
     pub contexts: BTreeMap<String, String>,
     /// The Dockerfile of the optimized image, with the same context. The service then has two images: the original, and the

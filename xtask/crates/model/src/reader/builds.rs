@@ -71,7 +71,8 @@ impl Builds<'_> {
         let Some(path) =
             self.file.dockerfile.as_deref().map(|path| plain(path).to_owned()).or(inside).or(default)
         else {
-            for key in OF_BUILD.iter().filter(|key| self.place.has(key)) {
+            // Platforms are the same in both.
+            for key in OF_BUILD.iter().filter(|key| **key != "platforms" && self.place.has(key)) {
                 let text =
                     "the build comes from Compose or bake: set it there, or add the service's `dockerfile`";
                 self.place.key(key).fault(text);
@@ -83,7 +84,6 @@ impl Builds<'_> {
             dockerfile: self.images.dockerfile(&path, &self.place.key(key), &[])?,
             target: self.file.target.clone(),
             args: self.file.args.clone(),
-            platforms: self.file.platforms.clone(),
             contexts: self
                 .file
                 .contexts

@@ -23,7 +23,15 @@ pub(super) fn refuse(
     });
     let bases = bases.iter().map(|base| (base.reference.as_str(), ("base", &base.name, &base.dockerfile)));
     let made: BTreeMap<&str, _> = stand_ins.chain(bases).collect();
-    let sources = made.iter().map(|(image, (.., path))| (*image, references(path))).collect();
+    let mut sources: Sources<'_> =
+        made.iter().map(|(image, (.., path))| (*image, references(path))).collect();
+    for upstream in upstreams {
+        if let (StandIn::Dockerfile { emulated: Some(path), .. }, Some(of_image)) =
+            (&upstream.stand_in, sources.get_mut(upstream.reference.as_str()))
+        {
+            of_image.extend(references(path));
+        }
+    }
     for cycle in cycles(&sources) {
         let entries: Vec<_> = cycle.iter().filter_map(|image| Some((image, made.get(image)?))).collect();
         let Some((_, (table, name, _))) = entries.first() else { continue };

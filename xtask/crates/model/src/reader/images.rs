@@ -56,7 +56,7 @@ impl<'a> Images<'a> {
                 let text = format!("invalid suite `{suite}`: name a Debian suite, such as `trixie`");
                 inner.key("bootstrap").fault(text);
             }
-            if entry.dockerfile.is_some() || !entry.contexts.is_empty() {
+            if entry.dockerfile.is_some() || !entry.contexts.is_empty() || entry.emulated.is_some() {
                 inner.fault("must have `bootstrap` or a Dockerfile, not both");
             }
             return Some(StandIn::Bootstrap { suite: suite.clone() });
@@ -75,7 +75,11 @@ impl<'a> Images<'a> {
         };
         let named: Vec<&str> = contexts.keys().map(String::as_str).collect();
         let path = self.dockerfile(&path, &inner.key("dockerfile"), &named)?;
-        Some(StandIn::Dockerfile { path, contexts })
+        let emulated = match &entry.emulated {
+            Some(path) => Some(self.dockerfile(path, &inner.key("emulated"), &[])?),
+            None => None,
+        };
+        Some(StandIn::Dockerfile { path, contexts, emulated })
     }
 
     pub fn bases(&self, root: &Place<'_>) -> Vec<Base> {

@@ -15,6 +15,7 @@ use crate::manifest::{DEFAULT_ENV_PREFIX, Manifest, SUTRA_ENV_PREFIX, Secret};
 use crate::names::Unknown;
 use crate::nesting;
 use crate::placeholders::RUN;
+use crate::platform::Platform;
 use crate::reader::images::{self, Images};
 use crate::reader::place::{Faults, Place};
 use crate::reader::services::Services;
@@ -98,7 +99,15 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
     let images = Images::new(file, &project, schema, repository);
     let (upstreams, bases) = (images.upstreams(root), images.bases(root));
     cycles::refuse(root, &upstreams, &bases, |path| images::references(repository, path));
-    let reader = Services { file, schema, project: &project, editions: &editions, images: &images };
+    let platforms = platforms(&file.defaults.platforms, &editions, &root.key("defaults").key("platforms"));
+    let reader = Services {
+        file,
+        schema,
+        project: &project,
+        editions: &editions,
+        images: &images,
+        platforms: &platforms,
+    };
     let services = reader.all(root);
     // Since schema 2, every build of a Compose or bake file is a service.
     if schema == 1 && !root.has("service") {
@@ -129,6 +138,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
         check: rules::check(&file.check, &root.key("check"), &names),
         test: rules::test(&file.test, &file::Test::default()),
         project,
+        platforms,
         editions,
         upstreams,
         bases,
@@ -202,6 +212,29 @@ pub(super) fn refuse_unknown(what: &'static str, names: &[String], known: &[&str
     for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
         place.fault(Unknown::new(what, name, known.iter().copied()));
     }
+}
+
+/// The platforms of a list. The tag of an edition must not end like that of a platform.
+pub(super) fn platforms(texts: &[String], editions: &[Edition], place: &Place<'_>) -> Vec<Platform> {
+    let mut found: Vec<Platform> = Vec::new();
+    for text in texts {
+        match text.parse::<Platform>() {
+            Err(error) => place.fault(error.what),
+            Ok(platform) if found.contains(&platform) => {
+                place.fault(format!("`{text}` is listed twice: remove one"));
+            }
+            Ok(platform) => found.push(platform),
+        }
+    }
+    for platform in &found {
+        let suffix = platform.suffix();
+        if let Some(edition) = editions.iter().find(|edition| edition.suffix().ends_with(&suffix)) {
+            place.fault(format!(
+                "tags of {platform} end in `{suffix}`, as those of edition `{edition}` do: rename the edition"
+            ));
+        }
+    }
+    found
 }
 
 /// The editions, smallest first; [`Edition::NONE`] alone if there are none.

@@ -9,9 +9,10 @@ use crate::image_ref::{self, MAX_GIVEN_TAG, MAX_TAG};
 use crate::manifest::{RunNeeds, Secret, Service, Sizes, TAG};
 use crate::names::Unknown;
 use crate::placeholders::RUN;
+use crate::platform::Platform;
 use crate::reader::builds::Builds;
 use crate::reader::images::Images;
-use crate::reader::load::refuse_odd_name;
+use crate::reader::load::{platforms, refuse_odd_name};
 use crate::reader::place::Place;
 use crate::reader::{probes, rules};
 use crate::variant::OPTIMIZED_SUFFIX;
@@ -23,6 +24,8 @@ pub(super) struct Services<'a> {
     pub project: &'a str,
     pub editions: &'a [Edition],
     pub images: &'a Images<'a>,
+    /// The default of `platforms`.
+    pub platforms: &'a [Platform],
 }
 
 /// Values that must be unique, with their owners.
@@ -67,6 +70,8 @@ impl Services<'_> {
             compose: file.compose.clone(),
             port,
             health: file.health.clone(),
+            platforms: self.platforms(file, place),
+            chosen: None,
             editions_in: self.only(file, &place.key("only")),
             pulled: file.pulled.clone(),
             original,
@@ -80,6 +85,12 @@ impl Services<'_> {
             secrets,
             probes,
         }
+    }
+
+    fn platforms(&self, file: &file::Service, place: &Place<'_>) -> Vec<Platform> {
+        let own = file.platforms.as_ref();
+        let own = own.map(|texts| platforms(texts, self.editions, &place.key("platforms")));
+        own.unwrap_or_else(|| self.platforms.to_vec())
     }
 
     fn filled(&self, template: &str, name: &str) -> String {

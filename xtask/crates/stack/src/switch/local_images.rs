@@ -57,6 +57,10 @@ pub fn digest_of(
     let name = variables.resolve(reference)?;
     let images = docker.inspect(std::slice::from_ref(&name)).map_err(|error| format!("{error:#}"))?;
     let image = images.get(&name);
+    // The engine only knows the digest of the image for its own platform.
+    if let Some(index) = pushed.index_of(&name, image) {
+        return Ok(index.to_owned());
+    }
     let digest = image.and_then(|image| image.digest_at(&name));
     // The containerd store lists an image's digest under all its names, even if it was never pushed or pulled.
     let is_own = digest.is_some() && digest == image.map(|image| image.id.as_str());

@@ -1,0 +1,200 @@
+//! Pushes indexes, after the images of all platforms are in the registry: a tag for several platforms never names only some of them.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::push::attempt::{TRIES, pause};
+use crate::push::digests::Digests;
+use crate::push::plan::{IndexToPush, PushPlan, RemoteTag};
+use crate::push::report::{PushFailure, PushReport, PushRow, PushState};
+use engine::context::Context;
+use engine::push::PushError;
+use engine::registry::RegistryReader;
+use host::printable::printable;
+use host::wait;
+use model::image_ref::ImageRef;
+use model::platform::Platform;
+
+/// What became of an index.
+struct SettledIndex {
+    tries: u32,
+    /// The digest of what the registry had under the tag.
+    before: Option<String>,
+    /// The digest of the index.
+    result: Result<String, PushError>,
+}
+
+/// Adds to a report what [`push`] would do.
+pub(super) fn compare(plan: &PushPlan, report: &mut PushReport, context: &Context) {
+    let reader = RegistryReader::new(&context.docker);
+    for index in complete(plan, context) {
+        let mut row = row(index, PushState::Planned);
+        // Its digest is only known when every image is there.
+        let unchanged = digests(index, report, &[PushState::Unchanged]);
+        let wanted =
+            unchanged.and_then(|digests| context.docker.digest_of_index(&manifests(index, &digests)).ok());
+        row.replaced = reader.look(&index.reference.to_string()).ok().flatten().map(|found| found.digest);
+        if wanted.is_some() && wanted == row.replaced {
+            (row.state, row.digest, row.replaced) = (PushState::Unchanged, wanted, None);
+        }
+        report.images.push(row);
+    }
+}
+
+/// Pushes the indexes whose images are all in the registry, and adds them to the report.
+///
+/// # Errors
+/// When the record of digests cannot be read, or docker fails locally.
+pub(super) fn push(plan: &PushPlan, report: &mut PushReport, context: &Context) -> Result<()> {
+    let indexes = complete(plan, context);
+    if indexes.is_empty() {
+        return Ok(());
+    }
+    let engine = context.docker.platform()?;
+    let mut record = Digests::read(&context.repository)?;
+    for index in indexes {
+        let mut row = row(index, PushState::NotTried);
+        let there = [PushState::Pushed, PushState::Replaced, PushState::Unchanged];
+        if let (Some(digests), false) =
+            (digests(index, report, &there), context.docker.runner.interrupt.is_set())
+        {
+            let settled = settle(index, &manifests(index, &digests), context);
+            let local = local_image(plan, index, &engine);
+            fill(&mut row, settled, index, plan, context);
+            if let (None, Some(digest)) = (&row.failure, &row.digest) {
+                if let Some(id) = local {
+                    context.docker.tag(id, &index.reference.to_string())?;
+                }
+                let id = local.unwrap_or_default();
+                record.add_index(&index.reference.to_string(), &index.service_image, id, digest, &digests);
+                row.platforms = digests.into_iter().map(|(one, digest)| (one.to_string(), digest)).collect();
+            }
+        }
+        report.images.push(row);
+    }
+    record.write(&context.repository)
+}
+
+/// The indexes of which every image is pushed; says what the others need.
+fn complete<'p>(plan: &'p PushPlan, context: &Context) -> Vec<&'p IndexToPush> {
+    let (complete, others): (Vec<_>, Vec<_>) =
+        plan.indexes.iter().partition(|index| index.missing.is_empty());
+    for index in others {
+        let missing: Vec<String> = index.missing.iter().map(Platform::to_string).collect();
+        context.terminal.warn(format!(
+            "{} stays as it is: an index of it also needs {}\nhelp: build and push all platforms in one command",
+            index.reference,
+            missing.join(", ")
+        ));
+    }
+    complete
+}
+
+/// The digest of each image, if all of them are in one of these states.
+fn digests(
+    index: &IndexToPush,
+    report: &PushReport,
+    states: &[PushState],
+) -> Option<BTreeMap<Platform, String>> {
+    let digest_of = |reference: &ImageRef| {
+        let row = report.images.iter().find(|row| row.reference == *reference && states.contains(&row.state));
+        row?.digest.clone()
+    };
+    index.images.iter().map(|(platform, image)| Some((platform.clone(), digest_of(image)?))).collect()
+}
+
+fn manifests(index: &IndexToPush, digests: &BTreeMap<Platform, String>) -> Vec<String> {
+    digests.values().map(|digest| format!("{}@{digest}", index.reference.repository())).collect()
+}
+
+/// The image of the engine that a reference of the index means here.
+fn local_image<'p>(plan: &'p PushPlan, index: &IndexToPush, engine: &Platform) -> Option<&'p str> {
+    let (_, own) = index.images.iter().find(|(platform, _)| engine.is_wanted(platform))?;
+    let has_it = |tags: &[RemoteTag]| tags.iter().any(|tag| tag.reference == *own);
+    plan.images.iter().find(|image| has_it(&image.tags)).map(|image| image.image.id.as_str())
+}
+
+fn settle(index: &IndexToPush, manifests: &[String], context: &Context) -> SettledIndex {
+    let (started, mut tries, mut before) = (Instant::now(), 0, None);
+    loop {
+        tries += 1;
+        let result = once(index, manifests, &mut before, context);
+        let Err(error) = result else { return SettledIndex { tries, before, result } };
+        let interrupt = &context.docker.runner.interrupt;
+        let pause = pause(&error, tries, started.elapsed()).filter(|_| !interrupt.is_set());
+        let Some(time) = pause else { return SettledIndex { tries, before, result: Err(error) } };
+        let (reference, seconds) = (&index.reference, time.as_secs());
+        context.terminal.warn(format!("{reference}: {error}; retry {tries} of {} in {seconds} s", TRIES - 1));
+        if wait::pause(time, interrupt).is_err() {
+            return SettledIndex { tries, before, result: Err(error) };
+        }
+    }
+}
+
+/// Pushes the index unless the registry has it, and makes sure that the tag names it then.
+fn once(
+    index: &IndexToPush,
+    manifests: &[String],
+    before: &mut Option<String>,
+    context: &Context,
+) -> Result<String, PushError> {
+    let (docker, reader) = (&context.docker, RegistryReader::new(&context.docker));
+    let look = || Ok(reader.look(&index.reference.to_string())?.map(|found| found.digest));
+    let wanted = docker.digest_of_index(manifests)?;
+    let found = look()?;
+    if before.is_none() {
+        before.clone_from(&found);
+    }
+    if found.as_ref() == Some(&wanted) {
+        return Ok(wanted);
+    }
+    docker.push_index(&index.reference, manifests)?;
+    match look()? {
+        Some(now) if now == wanted => Ok(wanted),
+        Some(now) => Err(PushError::new(format!("the registry has {now} under this tag, not {wanted}"))),
+        None => Err(PushError::new("the registry does not have the tag after the push".to_owned())),
+    }
+}
+
+fn fill(row: &mut PushRow, settled: SettledIndex, index: &IndexToPush, plan: &PushPlan, context: &Context) {
+    row.tries = settled.tries;
+    match settled.result {
+        Ok(digest) => {
+            row.state = match &settled.before {
+                None => PushState::Pushed,
+                Some(before) if *before == digest => PushState::Unchanged,
+                Some(_) => PushState::Replaced,
+            };
+            row.replaced = settled.before.filter(|before| *before != digest);
+            row.digest = Some(digest);
+            context.terminal.say(row.narration());
+        }
+        Err(error) => {
+            row.state = PushState::Failed;
+            let reference = &index.reference;
+            context.terminal.say(format!("FAILED {reference}: {}", printable(&error.output)));
+            row.failure = Some(PushFailure {
+                remedy: error.remedy(plan.registry.host()),
+                environment: error.cause.class().is_environment(),
+                message: error.output,
+            });
+        }
+    }
+}
+
+fn row(index: &IndexToPush, state: PushState) -> PushRow {
+    PushRow {
+        reference: index.reference.clone(),
+        service_image: index.service_image.clone(),
+        image: None,
+        platforms: BTreeMap::new(),
+        digest: None,
+        state,
+        replaced: None,
+        tries: 0,
+        layers_sent: 0,
+        failure: None,
+    }
+}

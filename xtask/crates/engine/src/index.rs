@@ -1,0 +1,44 @@
+//! Indexes: what a registry has under a tag for several platforms (OCI image specification, "Image Index"). `docker buildx imagetools
+//! create` runs on the client, with the credentials of `docker login`, and allows plain HTTP on loopback.
+
+use crate::blob;
+use crate::docker::Docker;
+use crate::push::PushError;
+use crate::signs::Cause;
+use host::process::{Cmd, tail};
+use model::image_ref::ImageRef;
+
+impl Docker {
+    /// The digest that the index of these manifests has. Nothing is pushed.
+    ///
+    /// # Errors
+    /// When a manifest is not in the registry, or the registry does not answer.
+    pub fn digest_of_index(&self, manifests: &[String]) -> Result<String, PushError> {
+        let index = output(&self.cmd(["buildx", "imagetools", "create", "--dry-run"]).args(manifests))?;
+        // The command ends the text with a line break of its own.
+        let index = index.strip_suffix('\n').unwrap_or(&index);
+        match index.starts_with('{') {
+            true => Ok(blob::sha256(index.as_bytes())),
+            false => Err(PushError::new(format!("expected an index, got {}", tail(index, 3)))),
+        }
+    }
+
+    /// Pushes an index of manifests that the tag's repository has. The registry moves the tag in one step.
+    ///
+    /// # Errors
+    /// When the registry rejects it or does not answer.
+    pub fn push_index(&self, tag: &ImageRef, manifests: &[String]) -> Result<(), PushError> {
+        let cmd = self.cmd(["buildx", "imagetools", "create", "--progress=plain", "--tag"]);
+        output(&cmd.arg(tag.to_string()).args(manifests)).map(drop)
+    }
+}
+
+/// What a successful command prints.
+fn output(cmd: &Cmd) -> Result<String, PushError> {
+    let engine = |error: String| PushError { cause: Cause::Engine, output: error };
+    let output = cmd.clone().long().capture().map_err(|error| engine(error.to_string()))?;
+    match output.success() {
+        true => Ok(output.stdout),
+        false => Err(PushError::new(tail(&output.stderr, 3))),
+    }
+}
