@@ -122,8 +122,12 @@ pub fn known(
     match mode {
         BasesMode::Upstream => Some(BaseSource::Upstream),
         BasesMode::StandIn => Some(BaseSource::StandIn),
-        BasesMode::Auto if upstreams.is_empty() => Some(BaseSource::Upstream),
-        BasesMode::Auto => remembered(upstreams, platforms, builder, repository).map(|choice| choice.source),
+        BasesMode::Auto => {
+            let remembered =
+                remembered(upstreams, platforms, builder, repository).map(|choice| choice.source);
+            // As `choose` does where no image needs to be resolved.
+            remembered.or_else(|| upstreams.is_empty().then_some(BaseSource::Upstream))
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use engine::context::Context;
 use engine::images::Image;
 use engine::push::PushError;
 use engine::registry::RegistryReader;
+use engine::registry_client::RegistryClient;
 use model::image_ref::Registry;
 use model::platform::Platform;
 
@@ -102,9 +103,17 @@ impl Reuse<'_> {
                 ));
                 continue;
             }
-            self.docker.tag(&image.id, &candidate.image.run_tag.to_string())?;
             let Candidate { image: planned, digest, week, .. } = candidate;
             pulled.push(PulledImage { image: planned, digest, id: image.id.clone(), week });
+        }
+        let failure = Mutex::new(None);
+        each(pulled.iter(), |one: &PulledImage| {
+            if let Err(error) = self.docker.tag(&one.id, &one.image.run_tag.to_string()) {
+                lock(&failure).get_or_insert(error);
+            }
+        });
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error.into());
         }
         // As a build would leave it: an image whose tags move away is then removed. This also removes images that were not taken.
         let names: Vec<String> =
@@ -145,10 +154,10 @@ impl Reuse<'_> {
                 if lock(&failure).is_some() || self.docker.runner.interrupt.is_set() {
                     return;
                 }
-                match reader.look(&format!("{repository}:{tag}")) {
+                match self.digest(&format!("{repository}:{tag}"), &reader) {
                     Ok(None) => {}
-                    Ok(Some(manifest)) => {
-                        let (image, digest) = (image.clone(), manifest.digest);
+                    Ok(Some(digest)) => {
+                        let image = image.clone();
                         lock(&found).push(Candidate { image, repository, tag, digest, platform, week });
                         return;
                     }
@@ -161,6 +170,16 @@ impl Reuse<'_> {
             context.terminal.warn(format!("building what {registry} does not give: {error}"));
         }
         Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The digest of a tag. The client of this program answers much faster than docker's, but does not know the engine's own settings for
+    /// registries.
+    fn digest(&self, reference: &str, reader: &RegistryReader<'_>) -> Result<Option<String>, PushError> {
+        let client = reference.parse().map(|reference| RegistryClient::new(reference, &self.docker.runner));
+        match client.map(|client| client.digest()) {
+            Ok(Ok(found)) => Ok(found),
+            _ => Ok(reader.look(reference)?.map(|manifest| manifest.digest)),
+        }
     }
 
     fn is_wanted(&self, plan: &BuildPlan, candidate: &Candidate, print: &Fingerprint, image: &Image) -> bool {

@@ -53,6 +53,20 @@ impl RegistryClient {
         self.manifest(&self.reference.version)
     }
 
+    /// The digest of the manifest or index that the reference names; `None` if the registry does not have it.
+    ///
+    /// # Errors
+    /// [`Failure`] when the registry does not answer or denies access.
+    pub fn digest(&self) -> Result<Option<String>> {
+        let version = &self.reference.version;
+        let response = self.get(&format!("manifests/{version}"), Some(MANIFESTS))?;
+        match response.status {
+            200 => Ok(Some(blob::sha256(&response.bytes(MOST_JSON)?))),
+            404 => Ok(None),
+            _ => bail!(self.refusal(response, version)),
+        }
+    }
+
     /// The image of a manifest or index, without its layers.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
         what: "images are published one by one, each with its own lock",
         only: "build-images beside build-images, the first pauses at call 17",
         file: "crates/build/src/builds.rs",
-        from: "let mut published = publisher.publish(&built(&outcome));",
+        from: "let mut published = publish(&outcome);",
         to: "let mut published = built(&outcome).iter().try_for_each(|image| publisher.publish(&[*image]));",
     },
     Fault {
