@@ -23,7 +23,7 @@ fn site(test: &str) -> Site {
     let site = Site::new(test);
     let manifest = format!(
         "schema = 2\nproject = \"{0}\"\n\n[defaults]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n\n\
-         [service.web]\ndockerfile = \"web/Dockerfile\"\nimage = \"{0}-web\"\nport = 8080\nhealth = \"/health\"\n\n\
+         [service.web]\ncompose = \"web\"\ndockerfile = \"web/Dockerfile\"\nimage = \"{0}-web\"\nport = 8080\nhealth = \"/health\"\n\n\
          [[service.web.probe]]\nname = \"processor\"\nrequest = {{ get = \"/health\" }}\nexpect = [{{ contains = \"aarch64\" }}]\n",
         site.prefix
     );
