@@ -149,7 +149,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The references, each with the platform that it is wanted for.
+/// The references, each with the platform that it is needed for.
 fn names(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Vec<String> {
     let on = |reference: &String, platform: &Option<Platform>| {
         platform.as_ref().map_or_else(|| reference.clone(), |platform| format!("{reference} {platform}"))

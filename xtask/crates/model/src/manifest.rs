@@ -110,7 +110,7 @@ pub enum StandIn {
         path: String,
         /// Named build contexts.
         contexts: BTreeMap<String, HostContext>,
-        /// The Dockerfile without them, for platforms that the build machine only emulates.
+        /// The Dockerfile without them, for platforms that the build machine emulates.
         emulated: Option<String>,
     },
 }

@@ -112,7 +112,7 @@ impl Digests {
         same.then_some(pushed.digest.as_str())
     }
 
-    /// The same, if an index was pushed under the reference.
+    /// Like [`Digests::digest_of`], but only for an index.
     pub fn index_of(&self, reference: &str, local: Option<&Image>) -> Option<&str> {
         let is_index = self.images.get(reference).is_some_and(|pushed| !pushed.platforms.is_empty());
         self.digest_of(reference, local).filter(|_| is_index)

@@ -17,7 +17,7 @@ use host::wait;
 use model::image_ref::ImageRef;
 use model::platform::Platform;
 
-/// What became of an index.
+/// The result for an index.
 struct SettledIndex {
     tries: u32,
     /// The digest of what the registry had under the tag.
@@ -77,14 +77,14 @@ pub(super) fn push(plan: &PushPlan, report: &mut PushReport, context: &Context) 
     record.write(&context.repository)
 }
 
-/// The indexes of which every image is pushed; says what the others need.
+/// The indexes whose images are all part of this push; warns about the others.
 fn complete<'p>(plan: &'p PushPlan, context: &Context) -> Vec<&'p IndexToPush> {
     let (complete, others): (Vec<_>, Vec<_>) =
         plan.indexes.iter().partition(|index| index.missing.is_empty());
     for index in others {
         let missing: Vec<String> = index.missing.iter().map(Platform::to_string).collect();
         context.terminal.warn(format!(
-            "{} stays as it is: an index of it also needs {}\nhelp: build and push all platforms in one command",
+            "the index {} was not pushed: it also needs {}\nhelp: build and push all platforms in one command",
             index.reference,
             missing.join(", ")
         ));
@@ -109,7 +109,7 @@ fn manifests(index: &IndexToPush, digests: &BTreeMap<Platform, String>) -> Vec<S
     digests.values().map(|digest| format!("{}@{digest}", index.reference.repository())).collect()
 }
 
-/// The image of the engine that a reference of the index means here.
+/// The local image for the engine's own platform: on this machine, the index's reference means this one.
 fn local_image<'p>(plan: &'p PushPlan, index: &IndexToPush, engine: &Platform) -> Option<&'p str> {
     let (_, own) = index.images.iter().find(|(platform, _)| engine.is_wanted(platform))?;
     let has_it = |tags: &[RemoteTag]| tags.iter().any(|tag| tag.reference == *own);
@@ -133,7 +133,7 @@ fn settle(index: &IndexToPush, manifests: &[String], context: &Context) -> Settl
     }
 }
 
-/// Pushes the index unless the registry has it, and makes sure that the tag names it then.
+/// Pushes the index unless the registry has it, then verifies the tag.
 fn once(
     index: &IndexToPush,
     manifests: &[String],

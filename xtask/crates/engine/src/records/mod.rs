@@ -142,7 +142,7 @@ fn references(kind: RecordKind, manifest: &Manifest, edition: Edition, tag: &Tag
 }
 
 /// Whether these are all services of an edition, with the images that their plain tags name: a record of some would hide that of the
-/// others, and records do not tell platforms apart.
+/// others, and records do not distinguish platforms.
 pub fn is_whole(services: &[&Service], manifest: &Manifest, edition: Edition) -> bool {
     if services.iter().any(|service| service.chosen.is_some()) {
         return false;

@@ -325,7 +325,7 @@ pub struct StandIn {
     pub dockerfile: Option<String>,
     /// Folders of the build machine as named contexts; `rust-toolchain` is the only one. Default: none.
     pub contexts: BTreeMap<String, String>,
-    /// The Dockerfile for platforms that the build machine only emulates, which cannot use programs in `contexts`. Default: the same.
+    /// The Dockerfile for platforms that the build machine emulates: they cannot run programs from `contexts`. Default: `dockerfile`.
     pub emulated: Option<String>,
 }
 
