@@ -226,7 +226,7 @@ impl Deployment<'_> {
         // The deployment that held the lock may have created secrets.
         self.variables = Variables::read(self.context)?;
         deployed::prepare(&self.context.repository)?;
-        self.make_secrets(&configured)?;
+        make_secrets(&configured, &self.manifest, &self.variables, self.context)?;
         if args.tag.is_some() || args.edition.is_some() {
             // `update`, `status` and Compose then use the same images.
             secrets::store(&[(&variable, version)], &self.context.repository)?;
@@ -250,24 +250,6 @@ impl Deployment<'_> {
         rollback::record_healthy(&config, &self.context.docker, &self.context.repository)?;
         deployed::write(&self.manifest, &project, self.context)?;
         self.context.terminal.say(format!("all {} services are healthy", services.len()));
-        Ok(())
-    }
-
-    fn make_secrets(&self, configured: &BTreeMap<String, ComposeService>) -> Result<()> {
-        let context = self.context;
-        let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
-        let env_file = context.repository.dot_env();
-        let made = secrets::ensure(
-            &self.manifest,
-            &self.variables,
-            &image_of,
-            &context.docker,
-            &context.repository,
-        )?;
-        for secret in made {
-            let (variable, plain, path) = (secret.variable, secret.plain, env_file.display());
-            context.terminal.say(format!("generated {variable}; sign in with {plain} from {path}"));
-        }
         Ok(())
     }
 
@@ -362,6 +344,23 @@ impl Deployment<'_> {
         });
         Ok(())
     }
+}
+
+/// Generates missing secrets of these services, and says where they are.
+fn make_secrets(
+    configured: &BTreeMap<String, ComposeService>,
+    manifest: &Manifest,
+    variables: &Variables,
+    context: &Context,
+) -> Result<()> {
+    let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
+    let env_file = context.repository.dot_env();
+    let made = secrets::ensure(manifest, variables, &image_of, &context.docker, &context.repository)?;
+    for secret in made {
+        let (variable, plain, path) = (secret.variable, secret.plain, env_file.display());
+        context.terminal.say(format!("generated {variable}; sign in with {plain} from {path}"));
+    }
+    Ok(())
 }
 
 fn status(project: &Project, context: &Context) -> Result<()> {
