@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::args;
 use crate::deploy::cluster::ClusterArgs;
@@ -14,14 +14,19 @@ use engine::variables::Variables;
 use host::failure::{Failure, FailureClass};
 use host::plural;
 use host::program::PROGRAM;
-use model::manifest::Manifest;
+use host::render::Render as _;
+use model::manifest::{Manifest, Service};
 use stack::deploy;
+use stack::kubernetes::apply;
 use stack::kubernetes::images::ImageSource;
+use stack::kubernetes::kubectl::{self, Kubectl};
 use stack::kubernetes::plan::KubernetesPlan;
 use stack::kubernetes::planner::{self, PlanInput};
 use stack::kubernetes::secrecy::SecretFinder;
 use stack::kubernetes::tree::{Overlay, Tree};
-use stack::kubernetes::{Common, is_name, is_size, write};
+use stack::kubernetes::{Common, is_name, is_size, smoke, write};
+use stack::probes::plan::{ProbePlan, unique_word, values};
+use stack::probes::report::ProbeOutcome;
 
 /// The default folder, in the repository's root.
 const FOLDER: &str = "kubernetes";
@@ -38,6 +43,8 @@ pub(super) fn run(
     context: &Context,
 ) -> Result<()> {
     refuse_invalid(args)?;
+    // Before anything is written.
+    let kubectl = args.apply.then(|| kubectl(args, context)).transpose()?;
     let version = super::version(args.edition.as_deref(), args.tag.as_deref(), manifest, &variables)?;
     let registry = args::registry(manifest, args.registry.as_deref())?;
     require_engine(context)?;
@@ -52,12 +59,14 @@ pub(super) fn run(
     let cluster = project.for_cluster()?;
     let references: Vec<String> = cluster.services.values().map(|service| service.image.clone()).collect();
     let images = context.docker.inspect(&references)?;
-    let secrets = SecretFinder::new(manifest, &variables)?;
+    let names = variables.all().map(|(name, _)| name);
+    let set = names.filter_map(|name| Some((name.to_owned(), variables.get(name)?.to_owned()))).collect();
+    let secrets = SecretFinder::new(manifest, &set)?;
     let plan = planner::plan(&PlanInput {
         project: &cluster,
         manifest,
         images: &images,
-        variables: &variables,
+        variables: &set,
         secrets: &secrets,
     })?;
     let pinned = ImageSource {
@@ -74,8 +83,40 @@ pub(super) fn run(
     let tree = Tree::new(&plan, &common(args, &plan), &overlay)?;
     let output = args.output.clone().unwrap_or_else(|| context.repository.root().join(FOLDER));
     let written = write::write(&tree, &output, &args.overlay)?;
-    report(&plan, &tree, &written, args, context);
-    Ok(())
+    report(&plan, &tree, &written, kubectl.is_some(), context);
+    let Some(kubectl) = kubectl else { return Ok(()) };
+    let hidden = plan.workloads.iter().flat_map(|workload| workload.secret_environment.values());
+    hidden.for_each(|value| context.docker.runner.secrets.add(value.reveal()));
+    apply::apply(&plan, &written, &kubectl, args.deadline(), &context.terminal)?;
+    smoke_test(&plan, &kubectl, args, manifest, &variables, context)
+}
+
+fn kubectl(args: &ClusterArgs, context: &Context) -> Result<Kubectl> {
+    kubectl::require()?;
+    Kubectl::new(&context.docker.runner, args.context.as_deref(), args.namespace.as_deref())
+}
+
+fn smoke_test(
+    plan: &KubernetesPlan,
+    kubectl: &Kubectl,
+    args: &ClusterArgs,
+    manifest: &Manifest,
+    variables: &Variables,
+    context: &Context,
+) -> Result<()> {
+    let is_planned =
+        |service: &&Service| plan.workloads.iter().any(|workload| service.is_compose(&workload.service));
+    let services: Vec<&Service> = manifest.services.iter().filter(is_planned).collect();
+    let probes = ProbePlan::new(manifest, &services);
+    let values = values(manifest, variables, &unique_word());
+    let runner = &context.docker.runner;
+    let report = smoke::run(&probes, plan, kubectl, &values, args.deadline(), runner)?;
+    context.terminal.print(report.text());
+    let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
+    match failed.is_empty() {
+        true => Ok(probes.refuse_silence(&report)?),
+        false => bail!("probes did not pass: {}", failed.join(", ")),
+    }
 }
 
 fn common(args: &ClusterArgs, plan: &KubernetesPlan) -> Common {
@@ -107,14 +148,14 @@ fn refuse_invalid(args: &ClusterArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(plan: &KubernetesPlan, tree: &Tree, written: &PathBuf, args: &ClusterArgs, context: &Context) {
+fn report(plan: &KubernetesPlan, tree: &Tree, written: &PathBuf, applies: bool, context: &Context) {
     let terminal = &context.terminal;
     for gap in &plan.gaps {
         terminal.warn(gap.to_string());
     }
     let count = plural::count(tree.base.len() + tree.overlay.len(), "file");
     terminal.say(format!("wrote {count}: {}", written.display()));
-    if !args.apply {
+    if !applies {
         terminal.say(format!(
             "apply it with `{PROGRAM} deploy --kubernetes --apply`, or `kubectl apply --server-side -k {}`",
             written.display()

@@ -12,7 +12,6 @@ use crate::kubernetes::secrecy::SecretFinder;
 use crate::kubernetes::{amounts, confinement, environment, health, ports, untranslated};
 use engine::compose::cluster::{ClusterProject, ClusterService, ConfigFile};
 use engine::images::Image;
-use engine::variables::Variables;
 use host::failure::{Failure, FailureClass};
 use host::files;
 use model::manifest::Manifest;
@@ -25,8 +24,8 @@ pub struct PlanInput<'a> {
     pub manifest: &'a Manifest,
     /// The images on this engine, by the Compose file's references.
     pub images: &'a BTreeMap<String, Image>,
-    /// The values of variables.
-    pub variables: &'a Variables,
+    /// The values of variables in the environment and `.env`.
+    pub variables: &'a BTreeMap<String, String>,
     /// Recognizes secrets.
     pub secrets: &'a SecretFinder,
 }
@@ -94,6 +93,10 @@ fn fill(
         health::set(workload, service.healthcheck.as_ref(), image_check, declared, input.secrets, gaps)?;
     }
     mounting.set(workload, service, &volumes);
+    for claim in &workload.claims {
+        let what = format!("volume {} has no size in Compose", claim.name);
+        mounting.gaps.add(&workload.service, what, "gets the size of --volume-size");
+    }
     untranslated::set(workload, service, mounting.gaps);
     Ok(())
 }
@@ -154,7 +157,12 @@ fn mounted_files(input: &PlanInput<'_>) -> Result<(Vec<MountedFile>, Vec<Mounted
 /// The largest object that Kubernetes accepts, in bytes.
 const LARGEST: usize = 1 << 20;
 
-fn content(kind: &str, key: &str, config: &ConfigFile, variables: &Variables) -> Result<FileContent> {
+fn content(
+    kind: &str,
+    key: &str,
+    config: &ConfigFile,
+    variables: &BTreeMap<String, String>,
+) -> Result<FileContent> {
     let failed = |what: String, remedy: &str| Failure::new(FailureClass::Failed, what, remedy);
     let bytes = match (&config.file, &config.content, &config.environment) {
         (Some(path), ..) => files::read_bytes_if_there(path)

@@ -1,10 +1,11 @@
 //! Which values are secrets. Nothing but Secrets may hold them.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use contents::scan::Scanner;
 use contents::scan::names::is_secret;
-use engine::variables::Variables;
 use model::manifest::Manifest;
 
 /// Shorter values occur in ordinary text.
@@ -18,18 +19,16 @@ pub struct SecretFinder {
 }
 
 impl SecretFinder {
-    /// Knows the secrets of the manifest and all variables in `.env` and the environment that are named like secrets.
+    /// Knows the secrets of the manifest and all variables that are named like secrets.
     ///
     /// # Errors
     /// When the scanner cannot be made.
-    pub fn new(manifest: &Manifest, variables: &Variables) -> Result<SecretFinder> {
+    pub fn new(manifest: &Manifest, variables: &BTreeMap<String, String>) -> Result<SecretFinder> {
         let declared = manifest.services.iter().flat_map(|service| &service.secrets);
         let names: Vec<String> =
             declared.flat_map(|secret| [secret.variable.clone(), secret.plain.clone()]).collect();
-        let set = variables.all().filter(|(name, _)| is_secret(name));
-        let set = set.map(|(_, value)| value);
-        let declared = names.iter().filter_map(|name| variables.get(name));
-        let values = set.chain(declared).map(|value| value.trim().to_owned());
+        let values = variables.iter().filter(|(name, _)| is_secret(name) || names.contains(name));
+        let values = values.map(|(_, value)| value.trim().to_owned());
         let values = values.filter(|value| value.len() >= SHORTEST && !["true", "false"].contains(&&**value));
         Ok(SecretFinder { scanner: Scanner::new(&[])?, values: values.collect(), names })
     }
