@@ -13,7 +13,6 @@ use engine::environment::require_engine;
 use engine::variables::Variables;
 use host::failure::{Failure, FailureClass};
 use host::plural;
-use host::program::PROGRAM;
 use host::render::Render as _;
 use model::manifest::{Manifest, Service};
 use stack::deploy;
@@ -92,7 +91,7 @@ pub(super) fn run(
 }
 
 fn kubectl(args: &ClusterArgs, context: &Context) -> Result<Kubectl> {
-    kubectl::require()?;
+    kubectl::require(&context.docker.runner)?;
     Kubectl::new(&context.docker.runner, args.context.as_deref(), args.namespace.as_deref())
 }
 
@@ -154,11 +153,9 @@ fn report(plan: &KubernetesPlan, tree: &Tree, written: &PathBuf, applies: bool, 
         terminal.warn(gap.to_string());
     }
     let count = plural::count(tree.base.len() + tree.overlay.len(), "file");
-    terminal.say(format!("wrote {count}: {}", written.display()));
+    terminal.say(format!("wrote {count}; the overlay is {}", written.display()));
     if !applies {
-        terminal.say(format!(
-            "apply it with `{PROGRAM} deploy --kubernetes --apply`, or `kubectl apply --server-side -k {}`",
-            written.display()
-        ));
+        let command = format!("kubectl apply --server-side -k {}", written.display());
+        terminal.say(format!("apply it with `{command}`, or run this again with --apply"));
     }
 }

@@ -72,7 +72,7 @@ fn rollout(plan: &KubernetesPlan, kubectl: &Kubectl, timeout: Duration, terminal
     }
     let mut what = format!("not ready on {}:", kubectl.context());
     for (workload, message) in &failed {
-        let line = message.lines().last().unwrap_or_default();
+        let line = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
         write!(what, "\n  {}: {line}{}", workload.name, state(workload, kubectl))?;
     }
     let names = failed.iter().filter(|(workload, _)| workload.kind != WorkloadKind::Job);

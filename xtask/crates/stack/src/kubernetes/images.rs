@@ -69,7 +69,7 @@ impl ImageSource<'_> {
         let is_own = self.manifest.services.iter().any(|service| service.image == own.repository());
         let remote = match self.registry {
             Some(registry) if is_own && !has_host(reference) => own.at(registry),
-            _ if is_own && !has_host(reference) => {
+            None if is_own && !has_host(reference) && !self.by_tag => {
                 return Err(format!("{reference} is in no registry"));
             }
             _ => own,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use host::failure::{Failure, FailureClass};
 use host::process::{Cmd, ProcessError, Runner, find};
@@ -38,16 +39,32 @@ fn class(message: &str) -> FailureClass {
     }
 }
 
-/// Makes sure that kubectl is installed.
+/// The oldest minor version of kubectl 1 whose kustomize knows `labels`.
+const OLDEST: u32 = 22;
+
+/// Makes sure that kubectl is installed and new enough.
 ///
 /// # Errors
 /// [`Failure`] with what to install.
-pub fn require() -> Result<(), Failure> {
-    if find("kubectl").is_some() {
-        return Ok(());
+pub fn require(runner: &Runner) -> Result<()> {
+    let elsewhere = "or omit --apply and apply the folder elsewhere";
+    if find("kubectl").is_none() {
+        let remedy = format!("run `apt-get install kubernetes-client`, {elsewhere}");
+        return Err(Failure::machine("not installed: kubectl", remedy).into());
     }
-    let remedy = "run `apt-get install kubernetes-client`, or omit --apply and apply the folder elsewhere";
-    Err(Failure::machine("not installed: kubectl", remedy))
+    let text = runner.cmd("kubectl").args(["version", "--client", "--output=json"]).read()?;
+    let version: Value = serde_json::from_str(&text).context("unexpected output of `kubectl version`")?;
+    let number = |key: &str| -> Option<u32> {
+        // Some vendors append a plus sign.
+        version["clientVersion"][key].as_str()?.trim_end_matches('+').parse().ok()
+    };
+    match (number("major"), number("minor")) {
+        (Some(1), Some(minor)) if minor < OLDEST => {
+            let what = format!("kubectl 1.{minor} is too old: 1.{OLDEST} is needed");
+            Err(Failure::machine(what, format!("install a newer kubectl, {elsewhere}")).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 impl Kubectl {
@@ -99,7 +116,9 @@ impl Kubectl {
     /// kubectl's.
     pub(super) fn apply(&self, folder: &str, dry_run: bool) -> Result<String, ProcessError> {
         let mode: &[&str] = if dry_run { &["--dry-run=server"] } else { &[] };
-        let cmd = self.cmd(["apply", "--server-side", MANAGER]).args(mode.iter().copied());
+        // The server rejects unknown fields of what is applied on its side. kubectl need not download the API's schema for that.
+        let cmd =
+            self.cmd(["apply", "--server-side", "--validate=false", MANAGER]).args(mode.iter().copied());
         cmd.args(["--kustomize", folder]).read()
     }
 
