@@ -1,6 +1,6 @@
 //! `deploy --kubernetes`.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 
@@ -147,7 +147,7 @@ fn refuse_invalid(args: &ClusterArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(plan: &KubernetesPlan, tree: &Tree, written: &PathBuf, applies: bool, context: &Context) {
+fn report(plan: &KubernetesPlan, tree: &Tree, written: &Path, applies: bool, context: &Context) {
     let terminal = &context.terminal;
     for gap in &plan.gaps {
         terminal.warn(gap.to_string());

@@ -232,7 +232,7 @@ fn probes_that_fail_on_the_cluster_fail_the_command() {
     let docker = cluster(broken, broken).on("kubectl * rollout status *", 0, "", "");
     let (output, text) = run(&docker, &folder, &["--by-tag", "--apply", "--timeout", "1"]);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("probes did not pass: alpha: health check"), "{text}");
+    assert!(text.contains("probes did not pass: alpha · health check"), "{text}");
 }
 
 #[test]

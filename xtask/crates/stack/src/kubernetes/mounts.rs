@@ -173,11 +173,17 @@ impl Mounting<'_> {
     }
 }
 
+/// Adds a temporary folder, unless something is mounted there already.
 fn temporary(workload: &mut Workload, path: &str, memory: bool, bytes: Option<u64>) {
-    let size = bytes.map(amounts::memory);
-    let volume = format!("temporary-{}", names::label(path));
-    let volume = names::label(&volume);
-    let source = MountSource::Temporary { memory, size };
+    let is_same = |mount: &Mount| mount.path.trim_end_matches('/') == path.trim_end_matches('/');
+    if workload.mounts.iter().any(is_same) {
+        return;
+    }
+    let name = names::label(&format!("temporary-{}", names::label(path)));
+    let is_taken = |name: &String| workload.mounts.iter().any(|mount| mount.volume == *name);
+    let numbered = (2_usize..).map(|number| format!("temporary-{number}"));
+    let volume = std::iter::once(name).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default();
+    let source = MountSource::Temporary { memory, size: bytes.map(amounts::memory) };
     workload.mounts.push(Mount { volume, path: path.to_owned(), read_only: false, sub_path: None, source });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::kubernetes::plan::{Claim, HealthCheck, HealthProbe, Mount, MountSource, Workload, WorkloadKind};
 use crate::kubernetes::tree::FILE_KEY;
-use crate::kubernetes::yaml::{Yaml, empty, list, map};
+use crate::kubernetes::yaml::{Yaml, empty, list, map, nested};
 
 /// Values that all objects of a tree share.
 #[derive(Debug, Clone)]
@@ -103,8 +103,8 @@ pub(super) fn claim(claim: &Claim, common: &Common) -> Yaml {
 
 fn claim_spec(claim: &Claim, common: &Common) -> Yaml {
     let mode = if claim.shared { "ReadWriteMany" } else { "ReadWriteOnce" };
-    let size = map([("storage", common.volume_size.as_str().into())]);
-    map([("accessModes", list([mode])), ("resources", map([("requests", size)]))])
+    let size = nested("requests.storage", common.volume_size.as_str().into());
+    map([("accessModes", list([mode])), ("resources", size)])
 }
 
 fn template(workload: &Workload, common: &Common) -> Yaml {

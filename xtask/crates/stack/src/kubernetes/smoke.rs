@@ -78,7 +78,7 @@ fn open(
         let is_over = forward.is_over();
         text = files::read(log)?;
         let endpoint = address(&text).map(Ok);
-        Ok(endpoint.or_else(|| is_over.then(|| Err(()))))
+        Ok(endpoint.or_else(|| is_over.then_some(Err(()))))
     })?;
     let endpoint = match found {
         Some(Ok(address)) => Ok(address),

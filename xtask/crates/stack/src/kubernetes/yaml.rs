@@ -28,6 +28,11 @@ pub(super) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Yaml)>) -> Yam
     Yaml::Map(set.map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
+/// A value below nested maps, whose keys are separated by dots.
+pub(super) fn nested(path: &str, value: Yaml) -> Yaml {
+    path.rsplit('.').fold(value, |value, key| map([(key, value)]))
+}
+
 /// A list; absent if it is empty.
 pub(super) fn list(items: impl IntoIterator<Item = impl Into<Yaml>>) -> Yaml {
     let items: Vec<Yaml> = items.into_iter().map(Into::into).collect();

@@ -61,10 +61,10 @@ fn probes_send_localhost_as_host_and_follow_the_images_times() {
     let check = json!({ "Test": ["CMD", "/check"], "Interval": 7_000_000_000_u64, "Timeout": 2_500_000_000_u64,
         "StartPeriod": 20_000_000_000_u64, "Retries": 4 });
     let images = BTreeMap::from([("a".to_owned(), image(json!({ "Healthcheck": check })))]);
-    let both = json!({ "api": { "image": "a" }, "other": { "image": "a" },
+    let both = json!({ "door": { "image": "a" }, "other": { "image": "a" },
         "off": { "image": "a", "healthcheck": { "disable": true } } });
     let plan = try_plan(&json!({ "name": "demo", "services": both }), &images).unwrap();
-    let api = object(&plan, "Deployment", "api");
+    let api = object(&plan, "Deployment", "door");
     let request =
         json!({ "path": "/health", "port": 8000, "httpHeaders": [{ "name": "Host", "value": "localhost" }] });
     assert_eq!(
@@ -161,4 +161,22 @@ fn a_service_without_an_image_is_refused() {
     let config = json!({ "name": "demo", "services": { "a": { "build": { "context": "." } } } });
     let error = try_plan(&config, &BTreeMap::new()).unwrap_err().to_string();
     assert!(error.contains("a has no image in the Compose file\nhelp: "), "{error}");
+}
+
+#[test]
+fn each_path_is_mounted_once_and_each_folder_is_its_own() {
+    let plan = services(json!({ "a": { "image": "a", "tmpfs": ["/a_b", "/a-b", "/a-b/"], "volumes": [
+        { "type": "bind", "source": "/srv", "target": "/srv" },
+        { "type": "bind", "source": "/etc/x", "target": "/x", "read_only": true }] } }));
+    let object = object(&plan, "Deployment", "a");
+    assert_eq!(
+        container(&object)["volumeMounts"],
+        json!([{ "name": "temporary-srv", "mountPath": "/srv" }, { "name": "temporary-a-b", "mountPath": "/a_b" },
+            { "name": "temporary-2", "mountPath": "/a-b" }])
+    );
+    let gaps = gaps(&plan);
+    assert!(gaps.contains(
+        &"a: bind mount at /srv: an empty temporary folder; its content ends with the pod".to_owned()
+    ));
+    assert!(gaps.contains(&"a: bind mount at /x: not mounted".to_owned()), "{gaps:?}");
 }

@@ -24,8 +24,8 @@ fn manifest() -> Manifest {
     let secret =
         Secret { variable: "API_USERS".into(), plain: "API_USER".into(), command: vec!["new".into()] };
     let api = Service {
-        name: "api".into(),
-        compose: Some("api".into()),
+        name: "door".into(),
+        compose: Some("door".into()),
         port: Some(8000),
         health: Some("/health".into()),
         secrets: vec![secret],

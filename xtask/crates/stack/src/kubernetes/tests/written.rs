@@ -8,7 +8,7 @@ use super::*;
 use crate::kubernetes::write::write;
 
 fn secretive() -> KubernetesPlan {
-    services(json!({ "api": { "image": "a", "environment": {
+    services(json!({ "door": { "image": "a", "environment": {
         "API_USERS": "hashed$value", "URL": "postgres://u:open-sesame@db/x", "PLAIN": "yes $(HOME)",
         "TLS_PRIVATE_KEY": "line one\nline two" } } }))
 }
@@ -24,15 +24,15 @@ fn secrets_are_only_in_private_files_that_git_ignores() {
         assert_eq!(file.is_private, name.starts_with("secrets"), "{}", name.display());
     }
     let text = |name: &str| String::from_utf8_lossy(&tree.overlay[Path::new(name)].content).into_owned();
-    let lines = text("secrets/api.env");
+    let lines = text("secrets/door.env");
     assert!(lines.ends_with("\nAPI_USERS=hashed$value\nURL=postgres://u:open-sesame@db/x\n"), "{lines}");
-    assert_eq!(text("secrets/api.TLS_PRIVATE_KEY"), "line one\nline two");
+    assert_eq!(text("secrets/door.TLS_PRIVATE_KEY"), "line one\nline two");
     assert!(text(".gitignore").contains("\n/secrets/\n"));
-    let env = &object(&plan, "Deployment", "api")["spec"]["template"]["spec"]["containers"][0]["env"];
+    let env = &object(&plan, "Deployment", "door")["spec"]["template"]["spec"]["containers"][0]["env"];
     assert_eq!(env[0], json!({ "name": "PLAIN", "value": "yes $$(HOME)" }));
     assert_eq!(
         env[1],
-        json!({ "name": "API_USERS", "valueFrom": { "secretKeyRef": { "name": "env-api", "key": "API_USERS" } } })
+        json!({ "name": "API_USERS", "valueFrom": { "secretKeyRef": { "name": "env-door", "key": "API_USERS" } } })
     );
 }
 
@@ -42,7 +42,7 @@ fn a_tree_is_replaced_as_a_whole_and_private_files_stay_private() {
     let folder = write(&tree(&secretive()), output.path(), "production").unwrap();
     assert_eq!(folder, output.path().join("overlays/production"));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&folder.join("secrets/api.env")), 0o600);
+    assert_eq!(mode(&folder.join("secrets/door.env")), 0o600);
     let smaller = services(json!({ "web": { "image": "w" } }));
     write(&tree(&smaller), output.path(), "production").unwrap();
     let mut names: Vec<String> = fs::read_dir(output.path().join("base"))
@@ -62,7 +62,7 @@ fn files_of_others_and_changed_files_are_never_replaced() {
     let folder = write(&tree(&secretive()), output.path(), "production").unwrap();
     let own = folder.join("patch.yaml");
     fs::write(&own, "mine").unwrap();
-    let changed = output.path().join("base/api.yaml");
+    let changed = output.path().join("base/door.yaml");
     let text = fs::read_to_string(&changed).unwrap() + "# my note\n";
     fs::write(&changed, &text).unwrap();
     let error = write(&tree(&services(json!({ "web": { "image": "w" } }))), output.path(), "production");
@@ -70,7 +70,7 @@ fn files_of_others_and_changed_files_are_never_replaced() {
     let names = format!("nothing was written: {}, {}\nhelp: ", changed.display(), own.display());
     assert!(error.contains(&names), "{error}");
     assert_eq!(fs::read_to_string(&changed).unwrap(), text);
-    assert!(folder.join("secrets/api.env").exists() && !output.path().join("base/web.yaml").exists());
+    assert!(folder.join("secrets/door.env").exists() && !output.path().join("base/web.yaml").exists());
     // Another overlay beside ours is nobody's concern.
     fs::remove_file(&own).unwrap();
     fs::remove_file(&changed).unwrap();
