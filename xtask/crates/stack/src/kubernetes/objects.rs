@@ -79,7 +79,12 @@ fn deployment(workload: &Workload, common: &Common) -> Yaml {
 
 fn stateful_set(workload: &Workload, common: &Common) -> Yaml {
     let claims = workload.claims.iter().map(|claim| {
-        map([("metadata", map([("name", claim.name.as_str().into())])), ("spec", claim_spec(claim, common))])
+        map([
+            ("apiVersion", "v1".into()),
+            ("kind", "PersistentVolumeClaim".into()),
+            ("metadata", map([("name", claim.name.as_str().into())])),
+            ("spec", claim_spec(claim, common)),
+        ])
     });
     map([
         ("serviceName", workload.name.as_str().into()),
