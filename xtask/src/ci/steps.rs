@@ -17,7 +17,7 @@ pub struct Step {
 pub enum Action {
     /// Run cargo with these arguments.
     Cargo(&'static [&'static str]),
-    /// Make sure that these programs are installed; each is in the Debian package of its own name.
+    /// Make sure that these programs are installed.
     Programs(&'static [&'static str]),
     /// Run xtask itself with these arguments.
     Xtask(&'static [&'static str]),
@@ -70,6 +70,7 @@ pub fn steps(full: bool, editions: &[Edition]) -> Vec<Step> {
         step("original images", Action::Originals { large: false }),
         step("optimized images of the other editions", Action::Optimized(others.to_vec())),
         step("services' tests in their builds", Action::ServiceTests),
+        step("programs for the tests", Action::Programs(&["kubectl"])),
         // Tests that need an engine are ignored in a plain `cargo test`; here there is one.
         cargo(
             "tests",

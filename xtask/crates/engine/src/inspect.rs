@@ -24,6 +24,8 @@ pub struct ContainerConfig {
     pub working_dir: String,
     /// `USER`; empty means root.
     pub user: String,
+    /// `EXPOSE`, as `8080/tcp`; the values are empty.
+    pub exposed_ports: Option<BTreeMap<String, Value>>,
     /// `VOLUME`; the values are empty.
     pub volumes: Option<BTreeMap<String, Value>>,
     /// `ENTRYPOINT`.

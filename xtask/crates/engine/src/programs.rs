@@ -11,7 +11,14 @@ use crate::provision;
 use host::files;
 use host::process::find;
 
-/// Makes sure that these are on PATH; with `--with-engine`, installs packages of the same names.
+/// Programs whose Debian package has another name.
+const PACKAGES: [(&str, &str); 1] = [("kubectl", "kubernetes-client")];
+
+fn package(program: &str) -> &str {
+    PACKAGES.iter().find(|(name, _)| *name == program).map_or(program, |(_, package)| package)
+}
+
+/// Makes sure that these are on PATH; with `--with-engine`, installs their packages.
 ///
 /// # Errors
 /// [`Failure`] with all missing programs.
@@ -20,16 +27,17 @@ pub fn require(programs: &[&str], context: &Context) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    let packages: Vec<&str> = missing.iter().map(|program| package(program)).collect();
     if !context.with_engine {
         let remedy = format!(
             "run the same command with --with-engine as root, or `apt-get install {}`",
-            missing.join(" ")
+            packages.join(" ")
         );
         return Err(Failure::machine(format!("not installed: {}", missing.join(", ")), remedy).into());
     }
     let docker = &context.docker;
     Machine::detect(&docker.runner)
-        .and_then(|machine| provision::install(&machine, &missing))
+        .and_then(|machine| provision::install(&machine, &packages))
         .and_then(|steps| {
             provision::execute(&steps, docker, &context.repository.engine_log(), &context.terminal)
         })

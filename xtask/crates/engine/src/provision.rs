@@ -114,8 +114,7 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<ProvisionStep
                 "docker-compose-v2".clone_into(name);
             }
         }
-        // Only docker's packages are too old there.
-        ("debian", "12") if names.iter().any(|name| name.starts_with("docker")) => {
+        ("debian", "12") if names.iter().any(|name| is_too_old(name)) => {
             let Some(mirror) = &machine.mirror else {
                 bail!(
                     "apt has no source for Debian {}\nhelp: add one to /etc/apt/sources.list.d, then run this again",
@@ -123,7 +122,7 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<ProvisionStep
                 );
             };
             steps.extend(newer_release(mirror));
-            for name in names.iter_mut().filter(|name| name.starts_with("docker")) {
+            for name in names.iter_mut().filter(|name| is_too_old(name)) {
                 *name = format!("{name}/{NEWER_RELEASE}");
             }
         }
@@ -136,6 +135,11 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<ProvisionStep
     steps.push(ProvisionStep::Update);
     steps.push(ProvisionStep::Install(names));
     Ok(steps)
+}
+
+/// Packages that are too old in Debian 12.
+fn is_too_old(package: &str) -> bool {
+    package.starts_with("docker") || package == "kubernetes-client"
 }
 
 fn newer_release(mirror: &str) -> [ProvisionStep; 2] {

@@ -1,7 +1,8 @@
-//! Compose files and the stacks that run from them: switching images, deploying, probing, throwaway stacks, parity.
+//! Compose files and the stacks that run from them: switching images, deploying, probing, throwaway stacks, parity; the same for Kubernetes.
 
 pub mod deploy;
 pub mod http;
+pub mod kubernetes;
 mod parity;
 pub mod probes;
 pub mod switch;

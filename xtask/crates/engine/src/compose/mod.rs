@@ -1,5 +1,6 @@
 //! Docker Compose.
 
+pub mod cluster;
 mod config;
 mod files;
 mod input;

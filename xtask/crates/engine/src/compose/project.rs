@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use crate::compose::cluster::ClusterProject;
 use crate::compose::config::{ComposeConfig, ComposeService, with_dependencies};
 use crate::compose::ps::ComposeContainer;
 use crate::docker::Docker;
@@ -232,6 +233,14 @@ impl Project {
         let text = self.cmd(["config", "--format", "json"]).args(services.iter().cloned()).read()?;
         let config = serde_json::from_str(&text).context("unexpected output of `docker compose config`")?;
         Ok((text, config))
+    }
+
+    /// What a cluster needs of the services of active profiles.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub fn for_cluster(&self) -> Result<ClusterProject> {
+        ClusterProject::read(&self.cmd(["config", "--format", "json"]).read()?)
     }
 
     /// The services that it starts.

@@ -11,6 +11,7 @@ use crate::probes::report::{ProbeOutcome, ProbeVerdict};
 use engine::compose::{ComposeContainer, Project};
 use engine::context::Context;
 use host::interrupt::Interrupt;
+use host::process::Runner;
 use host::wait;
 use model::probe::{Body, HttpRequest, Method};
 
@@ -51,6 +52,30 @@ pub(crate) fn outcomes(
                 Ok(host) => ask(host, path, timeout, &runner.interrupt)?,
                 Err(reason) => (ProbeVerdict::failed(vec![reason], ""), 0),
             },
+        };
+        outcomes.push(ProbeOutcome::new(&service.name, NAME, verdict, started, tries, &runner.secrets));
+    }
+    Ok(outcomes)
+}
+
+/// One outcome for each service without probes that declares a `health` path, by the address where it answers. The path may take
+/// `timeout` to answer 200.
+///
+/// # Errors
+/// When the user interrupts.
+pub(crate) fn of_paths(
+    plan: &ProbePlan<'_>,
+    endpoints: &Endpoints,
+    timeout: Duration,
+    runner: &Runner,
+) -> Result<Vec<ProbeOutcome>> {
+    let mut outcomes = Vec::new();
+    for service in plan.services.iter().filter(|service| service.probes.is_empty()) {
+        let Some(path) = &service.health else { continue };
+        let started = Instant::now();
+        let (verdict, tries) = match endpoint(endpoints, &service.name) {
+            Ok(host) => ask(host, path, timeout, &runner.interrupt)?,
+            Err(reason) => (ProbeVerdict::failed(vec![reason], ""), 0),
         };
         outcomes.push(ProbeOutcome::new(&service.name, NAME, verdict, started, tries, &runner.secrets));
     }

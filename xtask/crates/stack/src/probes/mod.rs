@@ -1,7 +1,7 @@
 //! Probes: requests to the services of a running stack that the manifest declares, and their expected answers.
 
 pub(crate) mod endpoints;
-mod health;
+pub(crate) mod health;
 pub mod junit;
 pub mod plan;
 pub mod report;

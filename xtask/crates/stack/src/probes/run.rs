@@ -15,6 +15,7 @@ use crate::probes::secrecy;
 use engine::compose::Project;
 use engine::context::Context;
 use host::interrupt::Interrupt;
+use host::process::Runner;
 use host::secrets::Secrets;
 use host::wait;
 use model::expectation::shortened;
@@ -50,10 +51,33 @@ pub fn run<'m>(
 ) -> Result<(ProbeReport, Vec<ProbeResult<'m>>)> {
     let interrupt = &context.docker.runner.interrupt;
     let endpoints = endpoints::find(project, &plan.services, timeout, interrupt)?;
-    let secrets = &context.docker.runner.secrets;
+    let results = send_all(plan, &endpoints, values, &context.docker.runner)?;
+    let health = health::outcomes(plan, project, &endpoints, timeout, context)?;
+    let running = containers(project, plan.manifest, &context.docker)?;
+    let report = ProbeReport {
+        schema: SCHEMA,
+        project: project.name()?,
+        unprobed: plan.unprobed(&health),
+        images: running.into_iter().map(|(name, found)| (name.to_owned(), found.image)).collect(),
+        outcomes: results.iter().map(|result| result.outcome.clone()).chain(health).collect(),
+    };
+    Ok((report, results))
+}
+
+/// Sends all probes to these addresses.
+///
+/// # Errors
+/// When the user interrupts.
+pub(crate) fn send_all<'m>(
+    plan: &ProbePlan<'m>,
+    endpoints: &Endpoints,
+    values: &Values,
+    runner: &Runner,
+) -> Result<Vec<ProbeResult<'m>>> {
+    let secrets = &runner.secrets;
     secrecy::hide_values(values, secrets);
-    let mut run =
-        ProbeRun { endpoints: &endpoints, policy: RetryPolicy::new(&endpoints), interrupt, secrets };
+    let policy = RetryPolicy::new(endpoints);
+    let mut run = ProbeRun { endpoints, policy, interrupt: &runner.interrupt, secrets };
     let mut results = Vec::new();
     for group in &plan.groups {
         let mut client = Client::new();
@@ -66,16 +90,7 @@ pub fn run<'m>(
             results.push(result);
         }
     }
-    let health = health::outcomes(plan, project, &endpoints, timeout, context)?;
-    let running = containers(project, plan.manifest, &context.docker)?;
-    let report = ProbeReport {
-        schema: SCHEMA,
-        project: project.name()?,
-        unprobed: plan.unprobed(&health),
-        images: running.into_iter().map(|(name, found)| (name.to_owned(), found.image)).collect(),
-        outcomes: results.iter().map(|result| result.outcome.clone()).chain(health).collect(),
-    };
-    Ok((report, results))
+    Ok(results)
 }
 
 struct ProbeRun<'a> {

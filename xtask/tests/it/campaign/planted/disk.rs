@@ -52,7 +52,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
     Fault {
         what: "failing to write the record of deployed images is ignored",
         only: "deploy update: 0 pages left on the checkout",
-        file: "src/deploy.rs",
+        file: "src/deploy/mod.rs",
         from: "deployed::write(&self.manifest, &project, self.context)?;",
         to: "deployed::write(&self.manifest, &project, self.context).ok();",
     },

@@ -59,7 +59,7 @@ pub const FAULTS: [Fault; OF_EACH_PART] = [
     Fault {
         what: "an update of one service updates all of them",
         only: "update 5: alpha first",
-        file: "src/deploy.rs",
+        file: "src/deploy/mod.rs",
         from: "self.project().variable(&variable, version).only(only);",
         to: "self.project().variable(&variable, version);",
     },

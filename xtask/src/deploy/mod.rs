@@ -1,7 +1,11 @@
 //! Subcommand: `cargo xtask deploy`.
 
+mod cluster;
+mod kubernetes;
+mod missing_images;
+
 use host::program::PROGRAM;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -23,15 +27,17 @@ use stack::deploy::health::{self, ServiceHealth};
 use stack::deploy::up::{ChangeKind, StackChange};
 use stack::deploy::{self, deployed, logs, names, rollback, secrets};
 
-/// Run the stack of all services
+/// Run the stack of all services, here or on a cluster
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct Args {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
     /// Include the services of a Compose profile; can be repeated [default: $COMPOSE_PROFILES]
     #[arg(long = "profile", value_name = "NAME", global = true)]
     profiles: Vec<String>,
+    #[command(flatten)]
+    cluster: cluster::ClusterArgs,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -46,7 +52,11 @@ const EXAMPLES: &str = "Examples:
   # Follow the log of a service
   cargo xtask deploy logs storage --follow
   # Stop all services and keep their data
-  cargo xtask deploy down";
+  cargo xtask deploy down
+  # Write the stack for Kubernetes, with the pushed images
+  cargo xtask deploy --kubernetes --registry hub.example/t
+  # Apply it to the cluster of a kubectl context
+  cargo xtask deploy --kubernetes --apply --context staging";
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
@@ -137,28 +147,39 @@ struct Deployment<'a> {
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = builds::manifest(context)?;
     let variables = Variables::read(context)?;
+    let Some(action) = &args.action else {
+        return cluster::run(&args.cluster, &args.profiles, &manifest, variables, context);
+    };
+    args.cluster.refuse_with_subcommand()?;
     // Invalid arguments are reported even without an engine.
-    let version = match &args.action {
-        Action::Install(start) | Action::Update { start, .. } => version(start, &manifest, &variables)?,
+    let version = match action {
+        Action::Install(start) | Action::Update { start, .. } => {
+            version(start.edition.as_deref(), start.tag.as_deref(), &manifest, &variables)?
+        }
         _ => String::new(),
     };
     require_engine(context)?;
     let mut deployment = Deployment { manifest, variables, profiles: &args.profiles, context };
-    let result = deployment.run(&args.action, &version);
+    let result = deployment.run(action, &version);
     result.inspect_err(|error| locked_volumes::warn(error, &deployment.manifest, context))
 }
 
 /// The value of the variable for versions: tag and edition. The Compose file appends the variant.
-fn version(args: &StartArgs, manifest: &Manifest, variables: &Variables) -> Result<String> {
+fn version(
+    edition: Option<&str>,
+    tag: Option<&str>,
+    manifest: &Manifest,
+    variables: &Variables,
+) -> Result<String> {
     let name = manifest.variable("VERSION");
-    let (text, source) = match (&args.tag, variables.get(&name)) {
-        (Some(tag), _) => (tag.as_str(), "--tag".to_owned()),
+    let (text, source) = match (tag, variables.get(&name)) {
+        (Some(tag), _) => (tag, "--tag".to_owned()),
         (None, Some(tag)) => (tag, format!("{name} in {}", variables.source(&name))),
         (None, None) => ("latest", String::new()),
     };
     let tag: Tag = text.parse().map_err(|error| Failure::usage(format!("{source}: {error}")))?;
     let default = manifest.variable("EDITION");
-    let edition = args.edition.as_deref().or(variables.get(&default).filter(|_| manifest.has_editions()));
+    let edition = edition.or(variables.get(&default).filter(|_| manifest.has_editions()));
     Ok(match edition {
         Some(name) => {
             let edition = args::edition(manifest, Some(name))?;
@@ -200,12 +221,12 @@ impl Deployment<'_> {
         let variable = self.manifest.variable("VERSION");
         let project = self.project().variable(&variable, version).only(only.clone());
         let configured = project.services()?;
-        let is_unused_missing = refuse_missing(&configured, &self.variables, self.context)?;
+        let is_unused_missing = missing_images::refuse_needed(&configured, &self.variables, self.context)?;
         let lock = deploy::lock(args.wait.deadline(), self.context)?;
         // The deployment that held the lock may have created secrets.
         self.variables = Variables::read(self.context)?;
         deployed::prepare(&self.context.repository)?;
-        self.make_secrets(&configured)?;
+        make_secrets(&configured, &self.manifest, &self.variables, self.context)?;
         if args.tag.is_some() || args.edition.is_some() {
             // `update`, `status` and Compose then use the same images.
             secrets::store(&[(&variable, version)], &self.context.repository)?;
@@ -229,24 +250,6 @@ impl Deployment<'_> {
         rollback::record_healthy(&config, &self.context.docker, &self.context.repository)?;
         deployed::write(&self.manifest, &project, self.context)?;
         self.context.terminal.say(format!("all {} services are healthy", services.len()));
-        Ok(())
-    }
-
-    fn make_secrets(&self, configured: &BTreeMap<String, ComposeService>) -> Result<()> {
-        let context = self.context;
-        let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
-        let env_file = context.repository.dot_env();
-        let made = secrets::ensure(
-            &self.manifest,
-            &self.variables,
-            &image_of,
-            &context.docker,
-            &context.repository,
-        )?;
-        for secret in made {
-            let (variable, plain, path) = (secret.variable, secret.plain, env_file.display());
-            context.terminal.say(format!("generated {variable}; sign in with {plain} from {path}"));
-        }
         Ok(())
     }
 
@@ -343,31 +346,21 @@ impl Deployment<'_> {
     }
 }
 
-/// Whether images are missing, but only of services with `replicas: 0`.
-///
-/// # Errors
-/// When any other image is missing and may not be pulled.
-fn refuse_missing(
+/// Generates missing secrets of these services, and says where they are.
+fn make_secrets(
     configured: &BTreeMap<String, ComposeService>,
+    manifest: &Manifest,
     variables: &Variables,
     context: &Context,
-) -> Result<bool> {
-    let images: Vec<String> = configured.values().map(|service| service.image.clone()).collect();
-    let found = context.docker.inspect(&images)?;
-    let missing = || configured.values().filter(|service| !found.contains_key(&service.image));
-    let needed: BTreeSet<&str> =
-        missing().filter(|service| service.replicas() > 0).map(|service| service.image.as_str()).collect();
-    if needed.is_empty() {
-        return Ok(missing().next().is_some());
+) -> Result<()> {
+    let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
+    let env_file = context.repository.dot_env();
+    let made = secrets::ensure(manifest, variables, &image_of, &context.docker, &context.repository)?;
+    for secret in made {
+        let (variable, plain, path) = (secret.variable, secret.plain, env_file.display());
+        context.terminal.say(format!("generated {variable}; sign in with {plain} from {path}"));
     }
-    let pull_policy = variables.own_name("PULL_POLICY");
-    if variables.get(&pull_policy).is_some_and(|policy| policy != "never") {
-        return Ok(false);
-    }
-    bail!(
-        "images not found: {}\nhelp: build them with `{PROGRAM} build-images`; if the Compose file names a registry, set {pull_policy}=missing",
-        needed.into_iter().collect::<Vec<_>>().join(", ")
-    )
+    Ok(())
 }
 
 fn status(project: &Project, context: &Context) -> Result<()> {

@@ -1,0 +1,114 @@
+//! Applies a tree: a dry run of everything on the server, the change, and the rollout.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::kubernetes::kubectl::Kubectl;
+use crate::kubernetes::plan::{KubernetesPlan, Workload, WorkloadKind};
+use host::failure::{Failure, FailureClass, class_of};
+use host::plural;
+use host::terminal::Terminal;
+
+/// Lines of a pod's log in a report.
+const LOG_LINES: &str = "20";
+/// Events in a report.
+const EVENTS: usize = 10;
+
+/// Applies the folder of an overlay and waits for the rollout.
+///
+/// # Errors
+/// When the server refuses an object in the dry run: then nothing is applied. When a workload is not ready in time: with the state,
+/// logs and events of its pods.
+pub fn apply(
+    plan: &KubernetesPlan,
+    folder: &Path,
+    kubectl: &Kubectl,
+    timeout: Duration,
+    terminal: &Terminal,
+) -> Result<()> {
+    let path = folder.to_str().context("the folder's path is not UTF-8")?;
+    if let Err(error) = kubectl.apply(path, true) {
+        let error = anyhow::Error::from(error);
+        let class = class_of(&error);
+        let what = format!("the dry run on {} failed; nothing was applied\n{error:#}", kubectl.context());
+        let remedy = match class {
+            FailureClass::Failed => {
+                "fix what the server refuses; create a missing namespace with `kubectl create namespace NAME`"
+            }
+            _ => "check the connection with `kubectl cluster-info`",
+        };
+        return Err(Failure::new(class, what, remedy).into());
+    }
+    let applied = kubectl.apply(path, false).map_err(|error| {
+        let error = anyhow::Error::from(error);
+        let what = format!("not everything was applied to {}\n{error:#}", kubectl.context());
+        Failure::new(FailureClass::Unfinished, what, "fix the error, then run the same command again")
+    })?;
+    terminal.say(format!(
+        "applied {} to {}",
+        plural::count(applied.lines().count(), "object"),
+        kubectl.context()
+    ));
+    rollout(plan, kubectl, timeout, terminal)
+}
+
+fn rollout(plan: &KubernetesPlan, kubectl: &Kubectl, timeout: Duration, terminal: &Terminal) -> Result<()> {
+    let end = Instant::now() + timeout;
+    let mut failed = Vec::new();
+    for workload in &plan.workloads {
+        let left = end.saturating_duration_since(Instant::now());
+        let output = kubectl.wait(workload.kind.name(), &workload.name, left).capture()?;
+        if output.success() {
+            terminal.say(format!("{} is ready", workload.name));
+        } else {
+            failed.push((workload, output.stderr));
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let mut what = format!("not ready on {}:", kubectl.context());
+    for (workload, message) in &failed {
+        let line = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        write!(what, "\n  {}: {line}{}", workload.name, state(workload, kubectl))?;
+    }
+    let names = failed.iter().filter(|(workload, _)| workload.kind != WorkloadKind::Job);
+    let undo: Vec<String> = names
+        .map(|(workload, _)| {
+            let kind = workload.kind.name().to_lowercase();
+            format!("`kubectl --context {} rollout undo {kind}/{}`", kubectl.context(), workload.name)
+        })
+        .collect();
+    let remedy =
+        format!("fix the errors above and run the same command again, or go back: {}", undo.join(", "));
+    Err(Failure::new(FailureClass::Failed, what, remedy).into())
+}
+
+/// The pods of a workload, the ends of their logs, and their last events, indented.
+fn state(workload: &Workload, kubectl: &Kubectl) -> String {
+    let selector = format!("--selector=app.kubernetes.io/name={}", workload.name);
+    let logs = format!("--tail={LOG_LINES}");
+    let pods = ["get", "pods", &selector];
+    let logs = ["logs", &selector, &logs, "--all-containers", "--prefix"];
+    let columns = "--output=custom-columns=OBJECT:.involvedObject.name,REASON:.reason,MESSAGE:.message";
+    let events = ["get", "events", "--sort-by=.metadata.creationTimestamp", "--no-headers", columns];
+    let read = |args: &[&str]| {
+        // What is missing from a report of a failure must not hide the failure.
+        kubectl.cmd(args.iter().copied()).capture().map(|output| output.stdout).unwrap_or_default()
+    };
+    let events = read(&events);
+    let own = events.lines().filter(|line| line.starts_with(&workload.name)).map(str::trim_end);
+    let own: Vec<&str> = own.collect();
+    let events = own[own.len().saturating_sub(EVENTS)..].join("\n");
+    let mut text = String::new();
+    for (title, part) in [("pods", read(&pods)), ("logs", read(&logs)), ("events", events)] {
+        if !part.trim().is_empty() {
+            text += &format!("\n    {title}:");
+            text.extend(part.lines().map(|line| format!("\n      {line}")));
+        }
+    }
+    text
+}

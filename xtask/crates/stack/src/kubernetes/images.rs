@@ -1,0 +1,111 @@
+//! The images that a cluster pulls: by digest, so that every pod of a release runs the same.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::kubernetes::names;
+use crate::kubernetes::tree::{Pin, PinnedImage};
+use build::push::digests::Digests;
+use engine::compose::cluster::ClusterProject;
+use engine::docker::Docker;
+use engine::images::Image;
+use host::failure::{Failure, FailureClass};
+use host::program::PROGRAM;
+use model::image_ref::{ImageRef, Registry, is_reference};
+use model::manifest::Manifest;
+
+/// Where digests come from.
+pub struct ImageSource<'a> {
+    /// The Compose project.
+    pub project: &'a ClusterProject,
+    /// The manifest: its images get the registry.
+    pub manifest: &'a Manifest,
+    /// The images on this engine, by the Compose file's references.
+    pub images: &'a BTreeMap<String, Image>,
+    /// Everything pushed from this checkout.
+    pub pushed: &'a Digests,
+    /// The registry of own images without one.
+    pub registry: Option<&'a Registry>,
+    /// The docker client.
+    pub docker: &'a Docker,
+    /// Whether tags are enough.
+    pub by_tag: bool,
+}
+
+impl ImageSource<'_> {
+    /// The image of every workload, by its name on Kubernetes.
+    ///
+    /// # Errors
+    /// All images that have no digest, with what to do about it.
+    pub fn pin(&self) -> Result<BTreeMap<String, PinnedImage>> {
+        let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
+        for (service, settings) in &self.project.services {
+            match self.image(&settings.image) {
+                Ok(image) => drop(found.insert(names::label(service), image)),
+                Err(reason) => missing.push(format!("{service}: {reason}")),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let what = format!("images without a digest; nothing was written:\n  {}", missing.join("\n  "));
+        let variable = self.manifest.variable("REGISTRY");
+        let remedy = format!(
+            "push them with `{PROGRAM} push --registry HOST[:PORT][/PATH]`, then name the same registry with --registry or {variable}; or use --by-tag"
+        );
+        Err(Failure::new(FailureClass::Failed, what, remedy).into())
+    }
+
+    fn image(&self, reference: &str) -> Result<PinnedImage, String> {
+        if !is_reference(reference) {
+            return Err(format!("`{reference}` is not a reference"));
+        }
+        if let Some((name, digest)) = reference.split_once('@') {
+            let repository = ImageRef::of_text(name).repository().to_owned();
+            return Ok(PinnedImage { repository, pin: Pin::Digest(digest.to_owned()) });
+        }
+        let own = ImageRef::of_text(reference);
+        let is_own = self.manifest.services.iter().any(|service| service.image == own.repository());
+        let remote = match self.registry {
+            Some(registry) if is_own && !has_host(reference) => own.at(registry),
+            None if is_own && !has_host(reference) && !self.by_tag => {
+                return Err(format!("{reference} is in no registry"));
+            }
+            _ => own,
+        };
+        let repository = remote.repository().to_owned();
+        let text = remote.to_string();
+        let pin = if self.by_tag {
+            let tag = text[repository.len()..].trim_start_matches(':');
+            Pin::Tag(if tag.is_empty() { "latest" } else { tag }.to_owned())
+        } else {
+            Pin::Digest(self.digest(reference, &text)?)
+        };
+        Ok(PinnedImage { repository, pin })
+    }
+
+    /// The digest of `remote`, which holds the local image `reference`.
+    fn digest(&self, reference: &str, remote: &str) -> Result<String, String> {
+        let local = self.images.get(reference);
+        if let Some(digest) = self.pushed.digest_of(remote, local) {
+            return Ok(digest.to_owned());
+        }
+        if self.pushed.digest_of(remote, None).is_some() {
+            return Err(format!("{reference} was built again since {remote} was pushed"));
+        }
+        match self.docker.digest_in_registry(remote) {
+            Ok(Ok(digest)) => Ok(digest),
+            Ok(Err(message)) => {
+                let line = message.lines().last().unwrap_or_default();
+                Err(format!("{remote} is not in the registry: {}", line.trim_start_matches("ERROR: ")))
+            }
+            Err(error) => Err(format!("{remote}: {error:#}")),
+        }
+    }
+}
+
+/// Whether a reference names a registry (distribution/reference, "Grammar").
+fn has_host(reference: &str) -> bool {
+    reference.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost")
+}

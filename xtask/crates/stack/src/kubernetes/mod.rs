@@ -1,0 +1,31 @@
+//! A stack for Kubernetes: a plan of its objects, the kustomize tree, and applying it.
+
+mod amounts;
+pub mod apply;
+mod confinement;
+mod environment;
+mod gaps;
+mod health;
+pub mod images;
+pub mod kubectl;
+mod mounts;
+mod names;
+mod network_objects;
+mod objects;
+pub mod plan;
+pub mod planner;
+mod ports;
+pub mod secrecy;
+pub mod smoke;
+pub mod tree;
+mod untranslated;
+pub mod write;
+mod yaml;
+
+pub use amounts::is_size;
+pub use gaps::Gap;
+pub use names::is_name;
+pub use objects::Common;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Turns a Compose project into a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, Result};
+
+use crate::kubernetes::gaps::Gaps;
+use crate::kubernetes::mounts::{Mounting, object_name, volume_users};
+use crate::kubernetes::names;
+use crate::kubernetes::plan::{FileContent, KubernetesPlan, MountedFile, Workload, WorkloadKind};
+use crate::kubernetes::secrecy::SecretFinder;
+use crate::kubernetes::{amounts, confinement, environment, health, ports, untranslated};
+use engine::compose::cluster::{ClusterProject, ClusterService, ConfigFile};
+use engine::images::Image;
+use host::failure::{Failure, FailureClass};
+use host::files;
+use model::manifest::Manifest;
+
+/// What a plan is made from.
+pub struct PlanInput<'a> {
+    /// The Compose project.
+    pub project: &'a ClusterProject,
+    /// The manifest.
+    pub manifest: &'a Manifest,
+    /// The images on this engine, by the Compose file's references.
+    pub images: &'a BTreeMap<String, Image>,
+    /// The values of variables in the environment and `.env`.
+    pub variables: &'a BTreeMap<String, String>,
+    /// Recognizes secrets.
+    pub secrets: &'a SecretFinder,
+}
+
+/// The objects of a project.
+///
+/// # Errors
+/// When a service has no image, two get the same name, a command holds a secret, or a config's file cannot be read.
+pub fn plan(input: &PlanInput<'_>) -> Result<KubernetesPlan> {
+    let project = input.project;
+    let mut gaps = Gaps::default();
+    untranslated::report_unread(project, &mut gaps);
+    let object_names = names::of_services(project.services.keys())?;
+    let users = volume_users(project);
+    let (mut workloads, mut claims) = (Vec::new(), Vec::new());
+    for (service, settings) in &project.services {
+        let name = object_names[service].clone();
+        if name != *service {
+            let instead =
+                format!("named {name}; services that use the old name as a host must use the new one");
+            gaps.add(service, "a name that Kubernetes does not accept", instead);
+        }
+        let mut workload = Workload { name, service: service.clone(), ..Workload::default() };
+        let mounting = Mounting { project, users: &users, gaps: &mut gaps, shared: &mut claims };
+        fill(&mut workload, settings, input, mounting)?;
+        workloads.push(workload);
+    }
+    connect(&mut workloads, project, &mut gaps);
+    let (configs, secret_files) = mounted_files(input)?;
+    let project = names::label(&project.name);
+    Ok(KubernetesPlan { project, workloads, claims, configs, secret_files, gaps: gaps.list() })
+}
+
+fn fill(
+    workload: &mut Workload,
+    service: &ClusterService,
+    input: &PlanInput<'_>,
+    mut mounting: Mounting<'_>,
+) -> Result<()> {
+    if service.image.is_empty() {
+        let what = format!("{} has no image in the Compose file", workload.service);
+        let remedy = "add `image`: a cluster pulls it from a registry";
+        return Err(Failure::new(FailureClass::Failed, what, remedy).into());
+    }
+    let declared = input.manifest.services.iter().find(|own| own.is_compose(&workload.service));
+    let config = input.images.get(&service.image).map(|image| image.config.clone().unwrap_or_default());
+    let is_awaited = |other: &ClusterService| {
+        let dependency = other.depends_on.get(&workload.service);
+        dependency.is_some_and(|how| how.condition == "service_completed_successfully")
+    };
+    if input.project.services.values().any(is_awaited) {
+        workload.kind = WorkloadKind::Job;
+    }
+    let keys =
+        |map: Option<BTreeMap<String, _>>| map.unwrap_or_default().into_keys().collect::<Vec<String>>();
+    let exposed = keys(config.as_ref().and_then(|config| config.exposed_ports.clone()));
+    let volumes = keys(config.as_ref().and_then(|config| config.volumes.clone()));
+    let gaps = &mut *mounting.gaps;
+    amounts::set(workload, service, gaps);
+    environment::set(workload, service, input.secrets, gaps)?;
+    ports::set(workload, service, &exposed, declared.and_then(|own| own.port), gaps);
+    confinement::set(workload, service, config.as_ref().map(|config| config.user.as_str()), gaps);
+    let image_check = config.as_ref().and_then(|config| config.healthcheck.as_ref());
+    if workload.kind != WorkloadKind::Job {
+        health::set(workload, service.healthcheck.as_ref(), image_check, declared, input.secrets, gaps)?;
+    }
+    mounting.set(workload, service, &volumes);
+    for claim in &workload.claims {
+        let what = format!("volume {} has no size in Compose", claim.name);
+        mounting.gaps.add(&workload.service, what, "gets the size of --volume-size");
+    }
+    untranslated::set(workload, service, mounting.gaps);
+    Ok(())
+}
+
+/// Workloads may reach each other as in Compose: if they share a network.
+fn connect(workloads: &mut [Workload], project: &ClusterProject, gaps: &mut Gaps) {
+    let networks = |service: &str| -> BTreeSet<&String> {
+        project.services.get(service).into_iter().flat_map(|service| service.networks.keys()).collect()
+    };
+    let all: Vec<(String, BTreeSet<&String>)> =
+        workloads.iter().map(|workload| (workload.name.clone(), networks(&workload.service))).collect();
+    let names: BTreeSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
+    let mut taken = names;
+    for workload in workloads {
+        let own = networks(&workload.service);
+        let shares = |theirs: &BTreeSet<&String>| !own.is_disjoint(theirs);
+        workload.peers =
+            all.iter().filter(|(_, theirs)| shares(theirs)).map(|(name, _)| name.clone()).collect();
+        let is_internal =
+            |name: &&String| project.networks.get(*name).is_some_and(|network| network.internal);
+        workload.internal = !own.is_empty() && own.iter().all(is_internal);
+        let service = project.services.get(&workload.service);
+        let uses = service.into_iter().flat_map(|service| service.networks.values());
+        for alias in uses.flat_map(|used| &used.aliases) {
+            if names::label(alias) != *alias || !taken.insert(alias.clone()) {
+                gaps.add(&workload.service, format!("network alias {alias}"), "left out");
+            } else {
+                workload.aliases.push(alias.clone());
+            }
+        }
+    }
+}
+
+/// The files of configs and secrets that services mount. A config that holds a secret becomes one.
+fn mounted_files(input: &PlanInput<'_>) -> Result<(Vec<MountedFile>, Vec<MountedFile>)> {
+    let used = |all: fn(&ClusterService) -> Vec<&String>| -> BTreeSet<&String> {
+        input.project.services.values().flat_map(all).collect()
+    };
+    let mut found = (Vec::new(), Vec::new());
+    for key in used(|service| service.configs.iter().map(|used| &used.source).collect()) {
+        let Some(config) = input.project.configs.get(key).filter(|config| !config.external) else { continue };
+        let content = content("config", key, config, input.variables)?;
+        if input.secrets.holds_secret(&String::from_utf8_lossy(&content.0)) {
+            let what = format!("config {key} holds a secret; nothing was written");
+            let remedy = "declare it under `secrets` in the Compose file";
+            return Err(Failure::new(FailureClass::Failed, what, remedy).into());
+        }
+        found.0.push(MountedFile { name: object_name("config", key), content });
+    }
+    for key in used(|service| service.secrets.iter().map(|used| &used.source).collect()) {
+        let Some(secret) = input.project.secrets.get(key).filter(|secret| !secret.external) else { continue };
+        let content = content("secret", key, secret, input.variables)?;
+        found.1.push(MountedFile { name: object_name("secret", key), content });
+    }
+    Ok(found)
+}
+
+/// The largest object that Kubernetes accepts, in bytes.
+const LARGEST: usize = 1 << 20;
+
+fn content(
+    kind: &str,
+    key: &str,
+    config: &ConfigFile,
+    variables: &BTreeMap<String, String>,
+) -> Result<FileContent> {
+    let failed = |what: String, remedy: &str| Failure::new(FailureClass::Failed, what, remedy);
+    let bytes = match (&config.file, &config.content, &config.environment) {
+        (Some(path), ..) => files::read_bytes_if_there(path)
+            .with_context(|| format!("{kind} {key}"))?
+            .ok_or_else(|| failed(format!("{kind} {key}: missing file: {}", path.display()), "create it"))?,
+        (_, Some(content), _) => content.reveal().as_bytes().to_vec(),
+        (_, _, Some(variable)) => {
+            let value = variables.get(variable);
+            let unset = || failed(format!("{kind} {key}: {variable} is not set"), "set it in .env");
+            value.ok_or_else(unset)?.as_bytes().to_vec()
+        }
+        _ => Vec::new(),
+    };
+    if bytes.len() > LARGEST {
+        let what = format!("{kind} {key} has {} bytes; Kubernetes accepts {LARGEST}", bytes.len());
+        return Err(failed(what, "put the file into the image or a volume").into());
+    }
+    Ok(FileContent(bytes))
+}

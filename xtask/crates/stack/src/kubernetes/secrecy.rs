@@ -1,0 +1,48 @@
+//! Which values are secrets. Nothing but Secrets may hold them.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use contents::scan::Scanner;
+use contents::scan::names::is_secret;
+use model::manifest::Manifest;
+
+/// Shorter values occur in ordinary text.
+const SHORTEST: usize = 4;
+
+/// Recognizes secrets by name, by value, and by form.
+pub struct SecretFinder {
+    scanner: Scanner,
+    names: Vec<String>,
+    values: Vec<String>,
+}
+
+impl SecretFinder {
+    /// Knows the secrets of the manifest and all variables that are named like secrets.
+    ///
+    /// # Errors
+    /// When the scanner cannot be made.
+    pub fn new(manifest: &Manifest, variables: &BTreeMap<String, String>) -> Result<SecretFinder> {
+        let declared = manifest.services.iter().flat_map(|service| &service.secrets);
+        let names: Vec<String> =
+            declared.flat_map(|secret| [secret.variable.clone(), secret.plain.clone()]).collect();
+        let values = variables.iter().filter(|(name, _)| is_secret(name) || names.contains(name));
+        let values = values.map(|(_, value)| value.trim().to_owned());
+        let values = values.filter(|value| value.len() >= SHORTEST && !["true", "false"].contains(&&**value));
+        Ok(SecretFinder { scanner: Scanner::new(&[])?, values: values.collect(), names })
+    }
+
+    /// Whether a variable's value is, or may be, a secret.
+    pub(super) fn is_secret(&self, name: &str, value: &str) -> bool {
+        !value.is_empty()
+            && (is_secret(name) || self.names.iter().any(|known| known == name) || self.holds_secret(value))
+    }
+
+    /// Whether a text contains a known secret, a token, a private key, or a URL with a password.
+    pub(super) fn holds_secret(&self, text: &str) -> bool {
+        self.values.iter().any(|secret| text.contains(secret))
+            // Under this path the scanner also finds passwords in URLs.
+            || !self.scanner.lines(".git-credentials", text.as_bytes()).is_empty()
+    }
+}

@@ -1,0 +1,136 @@
+//! Writes a tree: whole folders, replaced by renaming. Files that this program did not write, or that have changed since, are never
+//! replaced.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+
+use crate::kubernetes::tree::{Tree, TreeFile, TreeFiles};
+use host::failure::{Failure, FailureClass};
+use host::program::PROGRAM;
+
+/// The first words of every marked file.
+const MARK: &str = "# Written by ";
+/// Before the hash of the rest of a marked file.
+const HASH: &str = " deploy --kubernetes, sha256 ";
+/// Folders whose files have no mark.
+const UNMARKED: [&str; 2] = ["configs", "secrets"];
+
+/// Writes the base and one overlay below `output`, and returns the overlay's folder. Both or none are replaced.
+///
+/// # Errors
+/// When a file there was not written by this program or has changed since, or when writing fails.
+pub fn write(tree: &Tree, output: &Path, overlay: &str) -> Result<PathBuf> {
+    let folders = [(output.join("base"), &tree.base), (output.join("overlays").join(overlay), &tree.overlay)];
+    let foreign: Vec<PathBuf> =
+        folders.iter().map(|(folder, _)| foreign_files(folder)).collect::<Result<Vec<_>>>()?.concat();
+    if !foreign.is_empty() {
+        let names: Vec<String> = foreign.iter().map(|path| path.display().to_string()).collect();
+        let what = format!(
+            "files that {PROGRAM} did not write, or that have changed since; nothing was written: {}",
+            names.join(", ")
+        );
+        let remedy =
+            format!("move them to an overlay of your own (resources: [../{overlay}]), or use --output DIR");
+        return Err(Failure::new(FailureClass::Failed, what, remedy).into());
+    }
+    let failed = |path: &Path| format!("cannot write {}", path.display());
+    fs::create_dir_all(output.join("overlays")).with_context(|| failed(output))?;
+    // In the same folder, so that renaming does not copy.
+    let staging =
+        tempfile::Builder::new().prefix(".new-").tempdir_in(output).with_context(|| failed(output))?;
+    let mut replaced: Vec<(&Path, PathBuf)> = Vec::new();
+    for (index, (folder, files)) in folders.iter().enumerate() {
+        let new = staging.path().join(format!("new-{index}"));
+        write_files(files, &new)?;
+        replaced.push((folder, new));
+    }
+    swap(&replaced, staging.path())?;
+    Ok(folders[1].0.clone())
+}
+
+/// Moves every new folder to its place. If that fails, the old ones return.
+fn swap(replaced: &[(&Path, PathBuf)], staging: &Path) -> Result<()> {
+    let mut done: Vec<(&Path, Option<PathBuf>)> = Vec::new();
+    for (index, (folder, new)) in replaced.iter().enumerate() {
+        let old = folder.exists().then(|| staging.join(format!("old-{index}")));
+        let moved = old.as_ref().map_or(Ok(()), |old| fs::rename(folder, old));
+        if let Err(error) = moved.and_then(|()| fs::rename(new, folder)) {
+            if let Some(old) = old.filter(|old| old.exists()) {
+                fs::rename(old, folder).ok();
+            }
+            for (folder, old) in done {
+                fs::remove_dir_all(folder).ok();
+                if let Some(old) = old {
+                    fs::rename(old, folder).ok();
+                }
+            }
+            return Err(error).with_context(|| format!("cannot replace {}", folder.display()));
+        }
+        done.push((folder, old));
+    }
+    Ok(())
+}
+
+fn write_files(files: &TreeFiles, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot write {}", folder.display()))?;
+    for (name, file) in files {
+        let path = folder.join(name);
+        write_file(&path, file).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn write_file(path: &Path, file: &TreeFile) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mode = if file.is_private { 0o600 } else { 0o644 };
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    if file.is_marked {
+        writeln!(out, "{MARK}{PROGRAM}{HASH}{}", hash(&file.content))?;
+    }
+    out.write_all(&file.content)
+}
+
+fn hash(content: &[u8]) -> String {
+    Sha256::digest(content).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The files below a folder that this program did not write, or that have changed since.
+fn foreign_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    let unmarked = UNMARKED.map(|name| folder.join(name));
+    // Without our kustomization, the other folders are not ours either.
+    let has_own = is_own(&folder.join("kustomization.yaml"));
+    while let Some(folder) = open.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
+        };
+        for entry in entries {
+            let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
+            if path.is_dir() && !path.is_symlink() {
+                open.push(path);
+            } else if !(is_own(&path) || has_own && unmarked.contains(&folder)) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_own(path: &Path) -> bool {
+    let Ok(bytes) = fs::read(path) else { return false };
+    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+    let line = String::from_utf8_lossy(&bytes[..end]);
+    let recorded = line.strip_prefix(MARK).and_then(|line| line.split_once(HASH)).map(|(_, hash)| hash);
+    recorded == Some(hash(bytes.get(end + 1..).unwrap_or_default()).as_str())
+}

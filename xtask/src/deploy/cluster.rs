@@ -1,0 +1,93 @@
+//! `deploy` to a cluster instead of this machine's engine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::deploy::kubernetes;
+use engine::context::Context;
+use engine::variables::Variables;
+use host::failure::Failure;
+use host::program::PROGRAM;
+use model::manifest::Manifest;
+
+/// Which cluster, and how.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Clusters", group = clap::ArgGroup::new("cluster"))]
+pub struct ClusterArgs {
+    /// Write a kustomize tree for Kubernetes
+    #[arg(long, group = "cluster")]
+    kubernetes: bool,
+    /// Folder to write to [default: kubernetes]
+    #[arg(long, value_name = "DIR", requires = "cluster")]
+    pub(super) output: Option<PathBuf>,
+    /// Also apply it: a dry run on the server, the change, its rollout, and the probes
+    #[arg(long, requires = "cluster")]
+    pub(super) apply: bool,
+    /// kubectl's context to apply to [default: the current one]
+    #[arg(long, value_name = "NAME", requires = "apply")]
+    pub(super) context: Option<String>,
+    /// Namespace of all objects [default: that of the context]
+    #[arg(long, value_name = "NAME", requires = "kubernetes")]
+    pub(super) namespace: Option<String>,
+    /// Overlay that holds the images and secrets
+    #[arg(long, value_name = "NAME", default_value = "production")]
+    pub(super) overlay: String,
+    /// Registry of images without one, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
+    #[arg(long, requires = "cluster")]
+    pub(super) registry: Option<String>,
+    /// Name images by tag instead of digest
+    #[arg(long, requires = "cluster")]
+    pub(super) by_tag: bool,
+    /// Size of each volume, as Kubernetes writes it
+    #[arg(long, value_name = "SIZE", default_value = "1Gi")]
+    pub(super) volume_size: String,
+    /// Secret with the registry's credentials; can be repeated
+    #[arg(long = "pull-secret", value_name = "NAME", requires = "kubernetes")]
+    pub(super) pull_secrets: Vec<String>,
+    /// An edition [default: $SUTRA_EDITION, else that of the plain tag]
+    #[arg(long, requires = "cluster")]
+    pub(super) edition: Option<String>,
+    /// Tag [default: $SUTRA_VERSION, else latest]
+    #[arg(long, requires = "cluster")]
+    pub(super) tag: Option<String>,
+    /// Seconds to wait for the rollout
+    #[arg(long, value_name = "SECONDS", default_value = "300")]
+    timeout: u64,
+}
+
+impl ClusterArgs {
+    /// How long to wait for the rollout.
+    pub(super) fn deadline(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
+    /// # Errors
+    /// When a cluster is named before a subcommand, which acts on this machine's engine.
+    pub(super) fn refuse_with_subcommand(&self) -> Result<(), Failure> {
+        if self.kubernetes {
+            return Err(Failure::usage(format!(
+                "--kubernetes has no subcommands\nhelp: write with `{PROGRAM} deploy --kubernetes`, apply with --apply"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Writes the stack for a cluster and, if asked to, applies it.
+pub(super) fn run(
+    args: &ClusterArgs,
+    profiles: &[String],
+    manifest: &Manifest,
+    variables: Variables,
+    context: &Context,
+) -> Result<()> {
+    if args.kubernetes {
+        return kubernetes::run(args, profiles, manifest, variables, context);
+    }
+    Err(Failure::usage(format!(
+        "deploy needs a subcommand or --kubernetes\nhelp: see `{PROGRAM} help deploy`"
+    ))
+    .into())
+}

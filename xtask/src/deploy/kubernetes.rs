@@ -1,0 +1,161 @@
+//! `deploy --kubernetes`.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::args;
+use crate::deploy::cluster::ClusterArgs;
+use build::push::digests::Digests;
+use engine::compose::Project;
+use engine::context::Context;
+use engine::environment::require_engine;
+use engine::variables::Variables;
+use host::failure::{Failure, FailureClass};
+use host::plural;
+use host::render::Render as _;
+use model::manifest::{Manifest, Service};
+use stack::deploy;
+use stack::kubernetes::apply;
+use stack::kubernetes::images::ImageSource;
+use stack::kubernetes::kubectl::{self, Kubectl};
+use stack::kubernetes::plan::KubernetesPlan;
+use stack::kubernetes::planner::{self, PlanInput};
+use stack::kubernetes::secrecy::SecretFinder;
+use stack::kubernetes::tree::{Overlay, Tree};
+use stack::kubernetes::{Common, is_name, is_size, smoke, write};
+use stack::probes::plan::{ProbePlan, unique_word, values};
+use stack::probes::report::ProbeOutcome;
+
+/// The default folder, in the repository's root.
+const FOLDER: &str = "kubernetes";
+
+/// Writes the tree and, if asked to, applies it.
+///
+/// # Errors
+/// Invalid options, images without a digest, files that were not written by this program, or a failed apply.
+pub(super) fn run(
+    args: &ClusterArgs,
+    profiles: &[String],
+    manifest: &Manifest,
+    variables: Variables,
+    context: &Context,
+) -> Result<()> {
+    refuse_invalid(args)?;
+    // Before anything is written.
+    let kubectl = args.apply.then(|| kubectl(args, context)).transpose()?;
+    let version = super::version(args.edition.as_deref(), args.tag.as_deref(), manifest, &variables)?;
+    let registry = args::registry(manifest, args.registry.as_deref())?;
+    require_engine(context)?;
+    let name = manifest.variable("VERSION");
+    let project = |variables: &Variables| -> Project {
+        deploy::project(variables, manifest, context).profiles(profiles).variable(&name, &version)
+    };
+    super::make_secrets(&project(&variables).services()?, manifest, &variables, context)?;
+    let variables = Variables::read(context)?;
+    let project = project(&variables);
+    project.ready()?;
+    let cluster = project.for_cluster()?;
+    let references: Vec<String> = cluster.services.values().map(|service| service.image.clone()).collect();
+    let images = context.docker.inspect(&references)?;
+    let names = variables.all().map(|(name, _)| name);
+    let set = names.filter_map(|name| Some((name.to_owned(), variables.get(name)?.to_owned()))).collect();
+    let secrets = SecretFinder::new(manifest, &set)?;
+    let plan = planner::plan(&PlanInput {
+        project: &cluster,
+        manifest,
+        images: &images,
+        variables: &set,
+        secrets: &secrets,
+    })?;
+    let pinned = ImageSource {
+        project: &cluster,
+        manifest,
+        images: &images,
+        pushed: &Digests::read(&context.repository)?,
+        registry: registry.as_ref(),
+        docker: &context.docker,
+        by_tag: args.by_tag,
+    }
+    .pin()?;
+    let overlay = Overlay { name: &args.overlay, namespace: args.namespace.as_deref(), images: &pinned };
+    let tree = Tree::new(&plan, &common(args, &plan), &overlay)?;
+    let output = args.output.clone().unwrap_or_else(|| context.repository.root().join(FOLDER));
+    let written = write::write(&tree, &output, &args.overlay)?;
+    report(&plan, &tree, &written, kubectl.is_some(), context);
+    let Some(kubectl) = kubectl else { return Ok(()) };
+    let hidden = plan.workloads.iter().flat_map(|workload| workload.secret_environment.values());
+    hidden.for_each(|value| context.docker.runner.secrets.add(value.reveal()));
+    apply::apply(&plan, &written, &kubectl, args.deadline(), &context.terminal)?;
+    smoke_test(&plan, &kubectl, args, manifest, &variables, context)
+}
+
+fn kubectl(args: &ClusterArgs, context: &Context) -> Result<Kubectl> {
+    kubectl::require(&context.docker.runner)?;
+    Kubectl::new(&context.docker.runner, args.context.as_deref(), args.namespace.as_deref())
+}
+
+fn smoke_test(
+    plan: &KubernetesPlan,
+    kubectl: &Kubectl,
+    args: &ClusterArgs,
+    manifest: &Manifest,
+    variables: &Variables,
+    context: &Context,
+) -> Result<()> {
+    let is_planned =
+        |service: &&Service| plan.workloads.iter().any(|workload| service.is_compose(&workload.service));
+    let services: Vec<&Service> = manifest.services.iter().filter(is_planned).collect();
+    let probes = ProbePlan::new(manifest, &services);
+    let values = values(manifest, variables, &unique_word());
+    let runner = &context.docker.runner;
+    let report = smoke::run(&probes, plan, kubectl, &values, args.deadline(), runner)?;
+    context.terminal.print(report.text());
+    let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
+    match failed.is_empty() {
+        true => Ok(probes.refuse_silence(&report)?),
+        false => bail!("probes did not pass: {}", failed.join(", ")),
+    }
+}
+
+fn common(args: &ClusterArgs, plan: &KubernetesPlan) -> Common {
+    Common {
+        project: plan.project.clone(),
+        volume_size: args.volume_size.clone(),
+        pull_secrets: args.pull_secrets.clone(),
+    }
+}
+
+fn refuse_invalid(args: &ClusterArgs) -> Result<(), Failure> {
+    let names = [("--overlay", Some(&args.overlay)), ("--namespace", args.namespace.as_ref())];
+    let names = names.into_iter().chain(args.pull_secrets.iter().map(|name| ("--pull-secret", Some(name))));
+    let invalid = |what: String, remedy: &str| Err(Failure::new(FailureClass::Usage, what, remedy));
+    for (option, name) in names {
+        if let Some(name) = name.filter(|name| !is_name(name)) {
+            return invalid(
+                format!("{option}: invalid name `{name}`"),
+                "use lower-case letters, digits and dashes, and start with a letter",
+            );
+        }
+    }
+    if !is_size(&args.volume_size) {
+        return invalid(
+            format!("--volume-size: invalid size `{}`", args.volume_size),
+            "write a number and a unit, such as 10Gi",
+        );
+    }
+    Ok(())
+}
+
+fn report(plan: &KubernetesPlan, tree: &Tree, written: &Path, applies: bool, context: &Context) {
+    let terminal = &context.terminal;
+    for gap in &plan.gaps {
+        terminal.warn(gap.to_string());
+    }
+    let count = plural::count(tree.base.len() + tree.overlay.len(), "file");
+    terminal.say(format!("wrote {count}; the overlay is {}", written.display()));
+    if !applies {
+        let command = format!("kubectl apply --server-side -k {}", written.display());
+        terminal.say(format!("apply it with `{command}`, or run this again with --apply"));
+    }
+}
