@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use crate::help::Replacements;
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, estimate,
-    init, measure, push, release_check, report, smoke_test, test, vulnerabilities, why,
+    init, measure, push, relay, release_check, report, smoke_test, test, vulnerabilities, why,
 };
 use engine::context::Context;
 use engine::docker::Docker;
@@ -103,6 +103,9 @@ enum Command {
     Report(report::Args),
     ReleaseCheck(release_check::Args),
     Completions(completions::Args),
+    // Runs in a container that `deploy --swarm` starts.
+    #[command(hide = true)]
+    Relay(relay::Args),
 }
 
 /// The commands of `cargo xtask`.
@@ -268,6 +271,7 @@ impl Run for Command {
                 | Command::Why(_)
                 | Command::Doctor(_)
                 | Command::Completions(_)
+                | Command::Relay(_)
         )
     }
 
@@ -292,6 +296,7 @@ impl Run for Command {
             Command::Report(args) => report::run(args, context),
             Command::ReleaseCheck(args) => release_check::run(args, context),
             Command::Completions(args) => completions::run(args, command(), context),
+            Command::Relay(args) => relay::run(args, context),
         }
     }
 }

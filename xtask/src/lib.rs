@@ -22,6 +22,7 @@ mod init;
 mod locked_volumes;
 mod measure;
 mod push;
+mod relay;
 mod release_check;
 mod report;
 mod smoke_test;

@@ -16,7 +16,7 @@ use host::terminal::Terminal;
 use stack::deploy;
 use stack::probes::junit::junit;
 use stack::probes::plan::{ProbePlan, unique_word, values};
-use stack::probes::report::{ProbeOutcome, ReportSection};
+use stack::probes::report::{ProbeOutcome, ProbeReport, ReportSection};
 use stack::probes::run;
 
 /// Send the probes of images.toml to the running stack
@@ -64,6 +64,15 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let printed = printed.and_then(|()| Ok(plan.refuse_silence(&report)?));
     // A failed probe is reported before a record that cannot be written.
     printed.and(files::write_atomically(&context.repository.smoke_record(), report.json()?.as_bytes()))
+}
+
+/// Prints one report as a table.
+///
+/// # Errors
+/// The names of the probes that did not pass.
+pub fn print(report: &ProbeReport, terminal: &Terminal) -> Result<()> {
+    let output = Output { format: Format::Table, junit: None };
+    output.print(report, &[report.section()], terminal)
 }
 
 impl Output {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::deploy::kubernetes;
+use crate::deploy::swarm::SwarmArgs;
+use crate::deploy::{kubernetes, swarm};
 use engine::context::Context;
 use engine::variables::Variables;
 use host::failure::Failure;
@@ -19,11 +20,20 @@ pub struct ClusterArgs {
     /// Write a kustomize tree for Kubernetes
     #[arg(long, group = "cluster")]
     kubernetes: bool,
+    /// Deploy to the swarm that the current docker context manages
+    #[arg(
+        long,
+        group = "cluster",
+        conflicts_with_all = ["output", "apply", "context", "namespace", "by_tag", "pull_secrets"]
+    )]
+    swarm: bool,
+    #[command(flatten)]
+    pub(super) swarm_options: SwarmArgs,
     /// Folder to write to [default: kubernetes]
-    #[arg(long, value_name = "DIR", requires = "cluster")]
+    #[arg(long, value_name = "DIR", requires = "kubernetes")]
     pub(super) output: Option<PathBuf>,
     /// Also apply it: a dry run on the server, the change, its rollout, and the probes
-    #[arg(long, requires = "cluster")]
+    #[arg(long, requires = "kubernetes")]
     pub(super) apply: bool,
     /// kubectl's context to apply to [default: the current one]
     #[arg(long, value_name = "NAME", requires = "apply")]
@@ -38,7 +48,7 @@ pub struct ClusterArgs {
     #[arg(long, requires = "cluster")]
     pub(super) registry: Option<String>,
     /// Name images by tag instead of digest
-    #[arg(long, requires = "cluster")]
+    #[arg(long, requires = "kubernetes")]
     pub(super) by_tag: bool,
     /// Size of each volume, as Kubernetes writes it
     #[arg(long, value_name = "SIZE", default_value = "1Gi")]
@@ -66,6 +76,12 @@ impl ClusterArgs {
     /// # Errors
     /// When a cluster is named before a subcommand, which acts on this machine's engine.
     pub(super) fn refuse_with_subcommand(&self) -> Result<(), Failure> {
+        if self.swarm {
+            return Err(Failure::usage(format!(
+                "--swarm has no subcommands\nhelp: deploy with `{PROGRAM} deploy --swarm`; `docker service` shows \
+                 and changes what runs there"
+            )));
+        }
         if self.kubernetes {
             return Err(Failure::usage(format!(
                 "--kubernetes has no subcommands\nhelp: write with `{PROGRAM} deploy --kubernetes`, apply with --apply"
@@ -86,8 +102,11 @@ pub(super) fn run(
     if args.kubernetes {
         return kubernetes::run(args, profiles, manifest, variables, context);
     }
+    if args.swarm {
+        return swarm::run(args, profiles, manifest, variables, context);
+    }
     Err(Failure::usage(format!(
-        "deploy needs a subcommand or --kubernetes\nhelp: see `{PROGRAM} help deploy`"
+        "deploy needs a subcommand, --swarm or --kubernetes\nhelp: see `{PROGRAM} help deploy`"
     ))
     .into())
 }

@@ -3,6 +3,7 @@
 mod cluster;
 mod kubernetes;
 mod missing_images;
+mod swarm;
 
 use host::program::PROGRAM;
 use std::collections::BTreeMap;
@@ -56,7 +57,9 @@ const EXAMPLES: &str = "Examples:
   # Write the stack for Kubernetes, with the pushed images
   cargo xtask deploy --kubernetes --registry hub.example/t
   # Apply it to the cluster of a kubectl context
-  cargo xtask deploy --kubernetes --apply --context staging";
+  cargo xtask deploy --kubernetes --apply --context staging
+  # Deploy the pushed images to a swarm, and publish one port
+  cargo xtask deploy --swarm --publish web:8080";
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {

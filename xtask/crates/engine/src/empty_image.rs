@@ -1,15 +1,29 @@
-//! An image without layers, for containers that are created but never started.
+//! An image without layers: for containers that are created but never started, and for those that get their program by copy.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::docker::Docker;
-use host::process::{Output, ProcessError};
+use host::process::{Output, ProcessError, tail};
 
 /// Its reference. Every run loads the same content, so two runs may load it at once.
 pub(crate) const NAME: &str = "xtask-lock:1";
 
 impl Docker {
+    /// Creates a container without any files, for a program that is copied into it. Returns its ID.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn create_empty_container(&self, options: &[String], command: &[String]) -> Result<String> {
+        let cmd = self.cmd(["create", "--pull", "never"]).args(options.iter().cloned()).arg(NAME);
+        let cmd = cmd.args(command.iter().cloned());
+        let output = self.with_empty_image(|| cmd.capture())?;
+        match output.success() {
+            true => Ok(output.stdout.trim().to_owned()),
+            false => bail!("{} failed:\n{}", cmd.quoted(), tail(&output.stderr, 4)),
+        }
+    }
+
     /// The output of `create`, which creates a container from [`NAME`]; loads the image first if the engine lacks it.
     pub(crate) fn with_empty_image(
         &self,

@@ -179,6 +179,11 @@ impl Repository {
         self.state("deploy.lock")
     }
 
+    /// The stack file of the last deployment to a swarm.
+    pub fn stack_file(&self) -> PathBuf {
+        self.state("swarm").join("stack.yml")
+    }
+
     /// Compose override file with the images of a rollback.
     pub fn rollback_file(&self) -> PathBuf {
         self.state("rollback.json")

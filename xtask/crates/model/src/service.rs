@@ -97,6 +97,8 @@ pub struct Secret {
     pub variable: String,
     /// The variable in `.env` with the plain secret, for its owner.
     pub plain: String,
+    /// The variable with the path of a file that the service reads instead of [`Secret::variable`].
+    pub file_variable: Option<String>,
     /// The command in the service's image. Its first output line ends in `: SECRET`, its second in `: ENTRY`.
     pub command: Vec<String>,
 }

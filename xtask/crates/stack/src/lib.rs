@@ -1,9 +1,11 @@
-//! Compose files and the stacks that run from them: switching images, deploying, probing, throwaway stacks, parity; the same for Kubernetes.
+//! Compose files and the stacks that run from them: switching images, deploying, probing, throwaway stacks, parity; the
+//! same for Swarm and Kubernetes.
 
 pub mod deploy;
 pub mod http;
 pub mod kubernetes;
 mod parity;
 pub mod probes;
+pub mod swarm;
 pub mod switch;
 pub mod throwaway;

@@ -18,6 +18,7 @@ pub mod saved;
 pub mod second_engine;
 pub mod service;
 pub mod stack;
+pub mod swarm;
 pub mod tiny;
 pub mod trust;
 pub mod turn;

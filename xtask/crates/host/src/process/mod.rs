@@ -8,6 +8,7 @@ pub(crate) mod groups;
 mod quote;
 mod run;
 mod running;
+mod serve;
 mod started;
 mod stream;
 mod watched;

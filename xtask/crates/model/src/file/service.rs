@@ -232,6 +232,7 @@ pub struct Run {
 /// variable = "VOTE_KEYS"
 /// plain = "VOTE_KEY"
 /// command = ["python", "-m", "vote.keys", "new"]
+/// file-variable = "VOTE_KEYS_FILE"
 /// ```
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(extend("required" = ["variable", "plain", "command"])))]
@@ -243,4 +244,6 @@ pub struct Secret {
     pub plain: String,
     /// The command in the service's image.
     pub command: Vec<String>,
+    /// The variable with which the service reads the entry from a file instead, for Swarm secrets. Default: none.
+    pub file_variable: Option<String>,
 }

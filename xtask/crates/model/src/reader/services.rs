@@ -266,7 +266,13 @@ fn secret(file: &file::Secret, place: &Place<'_>) -> Secret {
         let text = "must name the command in the service's image that generates the secret";
         place.key("command").fault(text);
     }
-    Secret { variable: file.variable.clone(), plain: file.plain.clone(), command: file.command.clone() }
+    let file_variable = file.file_variable.clone();
+    Secret {
+        variable: file.variable.clone(),
+        plain: file.plain.clone(),
+        file_variable,
+        command: file.command.clone(),
+    }
 }
 
 fn run_needs(file: &file::Run, place: &Place<'_>) -> RunNeeds {

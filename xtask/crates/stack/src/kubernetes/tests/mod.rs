@@ -21,8 +21,12 @@ use crate::kubernetes::tree::{Overlay, Pin, PinnedImage, Tree, documents};
 const EVERYTHING: &str = include_str!("../../../../engine/src/compose/cluster/compose-2.26.json");
 
 fn manifest() -> Manifest {
-    let secret =
-        Secret { variable: "API_USERS".into(), plain: "API_USER".into(), command: vec!["new".into()] };
+    let secret = Secret {
+        variable: "API_USERS".into(),
+        plain: "API_USER".into(),
+        file_variable: None,
+        command: vec!["new".into()],
+    };
     let api = Service {
         name: "door".into(),
         compose: Some("door".into()),

@@ -1,0 +1,112 @@
+//! Applies a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::swarm::contents::{self, ContentKind};
+use crate::swarm::plan::SwarmPlan;
+use engine::compose::cluster::ClusterProject;
+use engine::docker::Docker;
+use engine::variables::Variables;
+use host::failure::{Failure, FailureClass};
+use host::files;
+use host::process::tail;
+use host::program::PROGRAM;
+
+/// Reads the secrets and configs of the Compose file, except external ones. Secrets are masked in output from now on.
+pub fn read_contents(
+    project: &ClusterProject,
+    variables: &Variables,
+    docker: &Docker,
+) -> BTreeMap<(ContentKind, String), Result<Vec<u8>, String>> {
+    let kinds = [(ContentKind::Secret, &project.secrets), (ContentKind::Config, &project.configs)];
+    let own = kinds.into_iter().flat_map(|(kind, all)| all.iter().map(move |(key, file)| (kind, key, file)));
+    let own = own.filter(|(_, _, file)| !file.external);
+    let read = own.map(|(kind, key, file)| {
+        let bytes = contents::read(file, variables);
+        if let (ContentKind::Secret, Ok(bytes)) = (kind, &bytes) {
+            docker.runner.secrets.add(&String::from_utf8_lossy(bytes));
+        }
+        ((kind, key.clone()), bytes)
+    });
+    read.collect()
+}
+
+/// Refuses external secrets and configs that the swarm does not have.
+///
+/// # Errors
+/// Their names; when docker fails.
+pub fn refuse_missing_contents(project: &ClusterProject, docker: &Docker) -> Result<()> {
+    let kinds = [(ContentKind::Secret, &project.secrets), (ContentKind::Config, &project.configs)];
+    let all = kinds.into_iter().flat_map(|(kind, all)| all.values().map(move |file| (kind, file)));
+    let external: BTreeSet<(ContentKind, String)> =
+        all.filter(|(_, file)| file.external).map(|(kind, file)| (kind, file.name.clone())).collect();
+    let missing = contents::missing(&external, docker)?;
+    let Some((kind, name)) = missing.first() else { return Ok(()) };
+    let names: Vec<String> = missing.iter().map(|(kind, name)| format!("{} {name}", kind.name())).collect();
+    let what = format!("nothing was deployed: the swarm does not have {}", names.join(", "));
+    let help = format!("create it: `docker {} create {name} FILE`", kind.name());
+    Err(Failure::new(FailureClass::Failed, what, help).into())
+}
+
+/// Refuses a stack whose Compose project still runs on this engine: both would write to the same data and use the same ports.
+///
+/// # Errors
+/// The running services; when docker fails.
+pub fn refuse_compose(project: &str, docker: &Docker) -> Result<()> {
+    let containers = docker.project_containers(project)?;
+    let running = containers.iter().filter(|container| container.state.running);
+    let names: BTreeSet<&str> =
+        running.map(|container| container.label("com.docker.compose.service")).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    let what = format!("nothing was deployed: Compose still runs {names} of the project {project} here");
+    let help =
+        format!("stop them with `{PROGRAM} deploy down`; it keeps their data, which the swarm then uses");
+    Err(Failure::new(FailureClass::Failed, what, help).into())
+}
+
+/// Writes the stack file, creates secrets and configs, and hands the stack to the swarm.
+///
+/// # Errors
+/// When docker rejects the stack file, before anything has changed; when docker fails later, with what to do.
+pub fn apply(plan: &SwarmPlan, file: &Path, docker: &Docker) -> Result<()> {
+    files::write_private(file, plan.stack_file().as_bytes())?;
+    let path = file.display().to_string();
+    let output = docker.cmd(["stack", "config", "--compose-file", &path]).capture()?;
+    if !output.success() {
+        let reason = tail(&docker.runner.secrets.mask(&output.stderr), 4);
+        let what = format!("nothing was deployed: docker rejects {path}: {reason}");
+        let help = "change the Compose file so that docker accepts it; `docker stack config` shows the error";
+        return Err(Failure::new(FailureClass::Failed, what, help).into());
+    }
+    docker.runner.interrupt.check()?;
+    contents::create(&plan.contents, &plan.stack, docker)?;
+    let mut cmd = docker.cmd(["stack", "deploy", "--compose-file", &path, "--with-registry-auth", "--prune"]);
+    // Newer clients would wait by themselves; older ones do not know the option.
+    if docker.cmd(["stack", "deploy", "--help"]).read()?.contains("--detach") {
+        cmd = cmd.arg("--detach=true");
+    }
+    cmd.arg(&plan.stack).read().map_err(|error| {
+        let what = format!("the swarm may have only a part of the stack {}: {error}", plan.stack);
+        let help = format!(
+            "see `docker stack services {}`, fix the error, then run `{PROGRAM} deploy --swarm` again",
+            plan.stack
+        );
+        Failure::new(error.class, what, help)
+    })?;
+    Ok(())
+}
+
+/// Removes secrets and configs that neither the current nor the previous services use.
+///
+/// # Errors
+/// When docker fails.
+pub fn clean(plan: &SwarmPlan, docker: &Docker) -> Result<()> {
+    let services = crate::swarm::cluster::services(&plan.stack, docker)?;
+    contents::remove_unused(&plan.stack, &services, docker)
+}

@@ -1,0 +1,20 @@
+//! Deployment to a swarm: a stack file from the Compose model, applied and watched until it has converged.
+
+pub mod apply;
+pub mod cluster;
+pub mod contents;
+pub mod converge;
+mod differences;
+pub mod images;
+mod mounts;
+pub mod overlay;
+pub mod plan;
+#[cfg(test)]
+mod plan_tests;
+pub mod ports;
+mod program;
+pub mod relay;
+mod service;
+pub mod smoke;
+mod state;
+mod yaml;
