@@ -86,6 +86,7 @@ mod tests {
 
     fn pushed(references: &[&str]) -> Digests {
         let image = ServiceImage {
+            platform: None,
             service: "a".into(),
             edition: Edition::named("simple"),
             variant: Variant::Optimized,
