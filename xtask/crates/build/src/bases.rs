@@ -119,7 +119,7 @@ pub fn known(
         BasesMode::StandIn => Some(BaseSource::StandIn),
         BasesMode::Auto => {
             let remembered = remembered(upstreams, builder, repository).map(|choice| choice.source);
-            // As `choose` does where no image needs to be resolved.
+            // `choose` does the same if no image needs to be resolved.
             remembered.or_else(|| upstreams.is_empty().then_some(BaseSource::Upstream))
         }
     }

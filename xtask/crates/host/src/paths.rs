@@ -284,7 +284,7 @@ impl Repository {
         self.state("bake.json")
     }
 
-    /// What earlier runs saw of images, by ID; safe to delete.
+    /// Cache of inspected images by ID; safe to delete.
     pub fn known_images(&self) -> PathBuf {
         self.state("images.json")
     }
