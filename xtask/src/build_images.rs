@@ -49,7 +49,7 @@ pub struct Args {
     /// Also push NAME:built-… tags, like `push --built-tags`
     #[arg(long, requires = "push")]
     built_tags: bool,
-    /// Pull images from the registry that were built from the same elsewhere, and build only the others
+    /// Pull images that another machine built from the same inputs, and build only the others
     #[arg(long, conflicts_with_all = ["no_cache", "pull", "refresh", "write_cache"])]
     pull_built: bool,
     /// Ignore the build cache

@@ -110,12 +110,14 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        let mut images = SERVICES.map(|service| self.image(service)).to_vec();
-        images.push(self.base());
-        docker(
-            &[&["image", "rm", "--force"], images.iter().map(String::as_str).collect::<Vec<_>>().as_slice()]
-                .concat(),
-        );
+        // Also those that were pushed, which keep the registry's name.
+        let label = format!("label={}.images.variant", self.name);
+        let listed = docker(&["image", "ls", "--quiet", "--no-trunc", "--filter", &label]).stdout;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        let ids: BTreeSet<&str> = listed.lines().collect();
+        let base = self.base();
+        let images: Vec<&str> = ids.into_iter().chain([base.as_str()]).collect();
+        docker(&[&["image", "rm", "--force"], images.as_slice()].concat());
     }
 }
 

@@ -40,7 +40,7 @@ pub struct BuildOptions {
     pub break_lock: bool,
     /// Since when Debian packages are wanted.
     pub packages: PackageDateChoice,
-    /// The registry to take images from that were built elsewhere.
+    /// The registry to pull images from that other machines built.
     pub pull_built: Option<Registry>,
     /// A build cache shared with other machines.
     pub cache: Option<RegistryCache>,

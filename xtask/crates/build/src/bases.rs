@@ -125,7 +125,7 @@ pub fn known(
         BasesMode::Auto => {
             let remembered =
                 remembered(upstreams, platforms, builder, repository).map(|choice| choice.source);
-            // As `choose` does where no image needs to be resolved.
+            // `choose` does the same if no image needs to be resolved.
             remembered.or_else(|| upstreams.is_empty().then_some(BaseSource::Upstream))
         }
     }

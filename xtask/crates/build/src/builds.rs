@@ -42,11 +42,11 @@ pub struct BuiltImages {
     pub images: Vec<TaggedImage>,
     /// How many were up to date and not built.
     pub kept: usize,
-    /// How many were pulled and not built.
+    /// How many were pulled instead.
     pub pulled: usize,
     /// What failed with `keep_going`.
     pub failure: Option<Failure>,
-    /// The images of the comparison by reference, if nothing was built: without names, and each that the engine has.
+    /// If nothing was built: the images that a comparison needs, by reference.
     pub listed: Option<BTreeMap<String, Image>>,
     /// How long the steps took; empty if nothing was built.
     pub timings: Timings,
@@ -95,7 +95,7 @@ pub fn images(
     if let Some(cache) = &options.cache {
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
-    // Pulled images are recorded like pushed ones.
+    // Pushes write the same record.
     let _record =
         options.pull_built.as_ref().map(|_| Lock::take(&context.repository.push_lock())).transpose()?;
     let temporary: Vec<String> = plan.images.iter().map(|image| image.run_tag.to_string()).collect();
@@ -126,8 +126,8 @@ pub fn images(
     Ok(built)
 }
 
-/// All requested images, if the engine has all of them up to date. Asks the engine once, and takes no lock on tags: nothing has to
-/// move. Errors are left to the build, which reports them.
+/// All requested images, if all are up to date. Asks the engine once. Takes no lock on tags, since no tag moves. Returns `None` on
+/// errors: the build reports them.
 fn up_to_date(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
@@ -145,7 +145,7 @@ fn up_to_date(
         (tags.join(), environment)
     });
     let (tags, environment) = (tags.ok()?.ok()?, environment.ok()?);
-    // A killed run may have left tags to move back or forth, and images to remove: its temporary tags tell.
+    // The temporary tags of a killed run show that its tag moves may be unfinished.
     if tags.names().any(|tag| is_left_by_run(tag, manifest)) {
         return None;
     }
@@ -168,7 +168,7 @@ fn up_to_date(
     remaining.plan.images.is_empty().then_some(built)
 }
 
-/// Whether a tag is a temporary one of a run of this project.
+/// Whether it is a temporary tag on an image of this project.
 fn is_left_by_run(tag: &str, manifest: &Manifest) -> bool {
     run_tags::life(tag).is_some()
         && manifest.services.iter().any(|service| service.image == repository_of(tag))

@@ -1,6 +1,6 @@
-//! The tag under which a registry has the image of a fingerprint: `built-FINGERPRINT-OS-ARCHITECTURE`, then `-DATE` if the build gets
-//! packages or downloads that nothing pins: the Monday of their week, so that newer ones get a tag of their own. A tag never moves to
-//! another image, so it also suits registries with immutable tags.
+//! The registry's tag of an image with a fingerprint: `built-FINGERPRINT-OS-ARCHITECTURE`. Images with packages or downloads that nothing
+//! pins also have the Monday of their week at the end, so that each week has its own tag. No push moves such a tag to another image, so it
+//! also works with immutable tags.
 
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use engine::images::Image;
 use engine::labels;
 use model::platform::Platform;
 
-/// How many weeks are looked for: the newest, and the oldest that is not too old.
+/// The maximum number of weeks to look up.
 const MOST_WEEKS: usize = 5;
 
 fn tag(print: &str, platform: &Platform, week: Option<&PackageDate>) -> String {

@@ -1,5 +1,4 @@
-//! Warns about large build contexts without an ignore file: a change of any of their files builds the image again, and BuildKit's client
-//! reads all of them.
+//! Warns about large build contexts without an ignore file: any changed file in them causes a new build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -11,13 +10,13 @@ use crate::reuse::seen::{Seen, WholeContext};
 use engine::context::Context;
 use model::bytes::Bytes;
 
-/// Contexts up to this size are not worth a warning.
+/// Larger contexts get a warning.
 const LARGE: Bytes = Bytes(100_000_000);
 
 /// The maximum number of folders and files that a warning names.
 const NAMED: usize = 4;
 
-/// Of a context's size, the least part that is worth naming.
+/// Only entries with at least one part in this many of a context's size are named.
 const LEAST_PART: u64 = 20;
 
 /// Warns about the contexts of the images that a plan builds.
@@ -69,7 +68,7 @@ fn message(folder: &Path, total: Bytes, largest: &[(String, Bytes)], useless: &[
         _ => format!("add these lines to {file}: {}", useless.into_iter().collect::<Vec<_>>().join(", ")),
     };
     format!(
-        "the build context {folder} has no ignore file and {total}, and any change of it builds the image again: {}\nhelp: {help}",
+        "the build context {folder} has {total} and no ignore file, so that any changed file in it causes a new build. Largest: {}\nhelp: {help}",
         largest.join(", ")
     )
 }
@@ -99,7 +98,7 @@ mod tests {
         let text = message(Path::new("web"), total, &largest, &["node_modules", ".git"]);
         assert_eq!(
             text,
-            "the build context web has no ignore file and 1kB, and any change of it builds the image again: node_modules 700B, .git 200B, \
+            "the build context web has 1kB and no ignore file, so that any changed file in it causes a new build. Largest: node_modules 700B, .git 200B, \
              data 90B\nhelp: add these lines to web/.dockerignore: `.git`, `node_modules`"
         );
         let text = message(Path::new(""), total, &largest, &[]);

@@ -11,8 +11,8 @@ use host::files;
 use host::process::ProcessError;
 use model::platform::Platform;
 
-/// Whether a build certainly uses the engine's own builder, which starts from the engine's images. Other builders, and the current one of
-/// `docker buildx use`, may get base images from their registries, whatever the engine has.
+/// Whether a build certainly uses the engine's own builder, which takes base images from the engine. Other builders may get them from
+/// registries.
 pub fn is_own_builder(option: Option<&str>) -> bool {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let named = option.map(str::to_owned).or_else(|| variable("BUILDX_BUILDER"));
@@ -25,7 +25,7 @@ pub fn is_own_builder(option: Option<&str>) -> bool {
     folder.is_none_or(|folder| chosen(&folder).iter().all(|name| is_default(name)))
 }
 
-/// The builder that has the engine's name in every Docker.
+/// Whether it is the name of the engine's own builder.
 fn is_default(name: &str) -> bool {
     name.is_empty() || name == "default"
 }

@@ -89,7 +89,7 @@ impl Image {
         self.id == digest || names.any(|name| name.split_once('@').is_some_and(|(_, known)| known == digest))
     }
 
-    /// What is the same wherever and whenever an image has this ID, as far as builds and comparisons need it.
+    /// The part that its ID determines, as far as builds and comparisons need it.
     pub(crate) fn lasting(&self) -> Image {
         let labels = self.config.as_ref().and_then(|config| config.labels.clone());
         Image {
@@ -122,7 +122,7 @@ impl Image {
     }
 }
 
-/// A reference as the engine lists it: `latest` if it has neither tag nor digest; a digest decides alone, whatever the tag.
+/// A reference as the engine lists it: with `latest` if it has neither tag nor digest, without the tag if it has a digest.
 pub(crate) fn called(reference: &str) -> Cow<'_, str> {
     let reference = familiar(reference);
     let repository = repository_of(reference);

@@ -1,5 +1,5 @@
-//! The engine's images from one question to it. `docker image ls` prints no labels, but an ID is a digest of all that an image is: what
-//! an earlier run saw of an ID is still true.
+//! The engine's images in one call. `docker image ls` prints no labels, but an ID is a digest of the image's content, so what an earlier
+//! run found out about an ID is still true.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ impl ListedTags {
     }
 }
 
-/// What runs have seen of images, by ID.
+/// What earlier runs found out about images, by ID.
 #[derive(Debug)]
 pub struct KnownImages {
     path: PathBuf,
@@ -56,7 +56,7 @@ pub struct KnownImages {
 }
 
 impl KnownImages {
-    /// Reads a record. A damaged or missing one is empty: the engine is then asked for each image.
+    /// Reads the record; a damaged or missing one is empty.
     pub fn load(path: PathBuf) -> KnownImages {
         let text = files::read_if_there(&path).ok().flatten().unwrap_or_default();
         let images: BTreeMap<String, Image> = serde_json::from_str(&text).unwrap_or_default();
@@ -100,8 +100,8 @@ impl Docker {
         Ok(ListedTags::parse(&self.cmd(["image", "ls", "--no-trunc", "--format", format]).read()?))
     }
 
-    /// The images of references that are among the listed tags, as [`Docker::inspect`] finds them, but without their names. Asks only
-    /// for those that no run has seen.
+    /// The images of references that are among the listed tags, as [`Docker::inspect`] finds them, but without their names. Inspects
+    /// only those that no earlier run has inspected.
     ///
     /// # Errors
     /// When docker fails or the record cannot be written.

@@ -294,7 +294,7 @@ impl Repository {
         self.state("timings.json")
     }
 
-    /// What earlier runs saw of images, by ID; safe to delete.
+    /// Cache of inspected images by ID; safe to delete.
     pub fn known_images(&self) -> PathBuf {
         self.state("images.json")
     }

@@ -1,7 +1,7 @@
 //! The fingerprint of an image: a hash of everything its build can read. If it has not changed, the image need not be built again.
 //!
 //! It covers the Dockerfile, the files that the context sends, arguments, labels, platform, named contexts, the names of secrets,
-//! the IDs of the images that the build starts from and of the frontend, and the same of every target that it depends on. Two things stay out: the commit
+//! the IDs of the base images and of the frontend, and the same of every target that it depends on. Two things stay out: the commit
 //! in a label, which changes nothing in the image, and the date of packages, so that an image that no new package changes keeps its
 //! digest. A build that gets packages expires instead, see [`Fingerprint::unpinned`].
 
@@ -31,8 +31,8 @@ pub struct Fingerprint {
     pub hash: String,
     /// This target and those it depends on, if their downloads can change from day to day: packages, files.
     pub unpinned: BTreeSet<String>,
-    /// Whether an image that the build starts from, or a frontend, may change without notice: only a registry has it. A build asks for it
-    /// again, so it needs no build without the cache.
+    /// Whether a base image or the frontend comes from a registry under a tag, which may move. Every build resolves it again, so the cache
+    /// may be used.
     pub has_moving_images: bool,
 }
 
@@ -57,7 +57,7 @@ pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
 
 /// The fingerprints of a plan's images by target. A build has none if its inputs cannot be known or read before it runs.
 ///
-/// `starts`: the engine's images by the names in [`images`]. `uses_engine`: whether the builder takes images from the engine.
+/// `starts`: the engine's images by the names in [`images`]. `uses_engine`: whether the builder certainly takes images from the engine.
 pub fn of_plan(
     plan: &BuildPlan,
     starts: &BTreeMap<String, StartImage>,

@@ -76,7 +76,7 @@ impl<'a> Attempts<'a> {
                     Before::Same(manifest) if was_pushed => {
                         Ok(Some(Pushed { digest: manifest.digest, sent: 0 }))
                     }
-                    // An image that was built from the same serves as well.
+                    // The registry keeps the image that it has: it was built from the same inputs.
                     Before::Same(_) | Before::Other(_) if tag.is_built => Ok(None),
                     _ if is_there => self.tag_here(image, tag).map(|()| None),
                     _ => {

@@ -1,4 +1,4 @@
-//! What a push was asked for.
+//! What to push.
 
 use crate::request::TaggedImage;
 use model::image_ref::{Registry, Tag};
@@ -8,12 +8,12 @@ use model::image_ref::{Registry, Tag};
 pub struct PushRequest<'a> {
     /// The images with their local tags.
     pub images: &'a [TaggedImage],
-    /// The tag of all; for messages.
+    /// The tag without edition and variant, for messages.
     pub tag: &'a Tag,
     /// The registry.
     pub registry: &'a Registry,
     /// The maximum number of images pushed in parallel.
     pub jobs: usize,
-    /// The project, if tags of the images' fingerprints are pushed too.
+    /// The project, to also push tags of the images' fingerprints.
     pub built: Option<&'a str>,
 }

@@ -82,7 +82,7 @@ impl<'a> Reuse<'a> {
         self.split(plan, &starts, &found)
     }
 
-    /// The same with images that were listed in one call. Also returns the `others` that the engine has.
+    /// The same for images among listed tags. Also returns these images and those of `others`.
     ///
     /// # Errors
     /// When docker fails, or a record cannot be read or written.

@@ -1,5 +1,5 @@
-//! Takes images from a registry instead of building them: those with the wanted fingerprints. A tag only says where to look; the pulled
-//! image's own labels decide.
+//! Pulls images with the wanted fingerprints instead of building them. A tag only says where to look; the labels of the pulled image
+//! decide.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -23,17 +23,17 @@ use engine::registry_client::RegistryClient;
 use model::image_ref::Registry;
 use model::platform::Platform;
 
-/// How many questions and pulls run at the same time.
+/// The maximum number of lookups, or of pulls, in parallel.
 const JOBS: usize = 4;
 
-/// An image of a registry that may be the wanted one.
+/// An image in the registry, found by its tag.
 #[derive(Debug, Clone)]
 struct Candidate {
     image: PlannedImage,
     /// Without tag and digest.
     repository: String,
     tag: String,
-    /// The manifest's or index's.
+    /// Digest of the manifest or index.
     digest: String,
     /// Operating system and architecture.
     platform: Platform,
@@ -44,7 +44,7 @@ struct Candidate {
 #[derive(Debug)]
 pub(crate) struct PulledImage {
     pub image: PlannedImage,
-    /// The manifest's or index's.
+    /// Digest of the manifest or index.
     digest: String,
     id: String,
     week: Option<PackageDate>,
@@ -115,7 +115,7 @@ impl Reuse<'_> {
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error.into());
         }
-        // As a build would leave it: an image whose tags move away is then removed. This also removes images that were not taken.
+        // Without the digest's name, an image that loses its tags is removed, like one that was built here. Rejected images go, too.
         let names: Vec<String> =
             missing.into_iter().filter(|name| found.contains_key(*name)).cloned().collect();
         self.docker.remove_unused(&names)?;
@@ -124,7 +124,7 @@ impl Reuse<'_> {
         Ok(pulled)
     }
 
-    /// What the registry has for the images of a plan. Stops at the first error: a registry that does not answer costs one wait.
+    /// Looks up the images of a plan. Stops at the first error, so that an unreachable registry costs one timeout.
     fn look(
         &self,
         plan: &BuildPlan,
@@ -145,7 +145,7 @@ impl Reuse<'_> {
             let (Some(print), Some(tag)) = (prints.get(&image.target), image.tagged.tags.first()) else {
                 return;
             };
-            // An image does not say for which variant of such a platform it was built.
+            // Variants of this platform differ, and the image does not tell which one it was built for.
             if platform.architecture() == "arm" {
                 return;
             }
@@ -167,13 +167,14 @@ impl Reuse<'_> {
         });
         self.docker.runner.interrupt.check()?;
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            context.terminal.warn(format!("building what {registry} does not give: {error}"));
+            context
+                .terminal
+                .warn(format!("cannot look for built images in {registry}, so they are built here: {error}"));
         }
         Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The digest of a tag. The client of this program answers much faster than docker's, but does not know the engine's own settings for
-    /// registries.
+    /// The digest of a tag. This program's own client is faster than docker's, but does not know the engine's settings for registries.
     fn digest(&self, reference: &str, reader: &RegistryReader<'_>) -> Result<Option<String>, PushError> {
         let client = reference.parse().map(|reference| RegistryClient::new(reference, &self.docker.runner));
         match client.map(|client| client.digest()) {

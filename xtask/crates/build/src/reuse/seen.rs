@@ -27,7 +27,7 @@ pub(crate) struct Seen {
     starts: BTreeMap<String, StartImage>,
 }
 
-/// A context whose files all count, since no pattern ignores any.
+/// A context without an ignore file.
 #[derive(Debug)]
 pub(crate) struct WholeContext<'s> {
     pub folder: &'s Path,
@@ -38,7 +38,7 @@ pub(crate) struct WholeContext<'s> {
 #[derive(Debug)]
 enum Listed {
     Files(ContextFiles),
-    /// Without a pattern that ignores anything.
+    /// Without an ignore file.
     Whole(ContextFiles),
     /// In the state folder, such as a bootstrapped root file system.
     Own(ContextFiles),
