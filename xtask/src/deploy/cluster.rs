@@ -13,6 +13,8 @@ use host::failure::Failure;
 use host::program::PROGRAM;
 use model::manifest::Manifest;
 
+const KUBERNETES: &str = "Kubernetes";
+
 /// Which cluster, and how.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Clusters", group = clap::ArgGroup::new("cluster"))]
@@ -30,31 +32,31 @@ pub struct ClusterArgs {
     #[command(flatten)]
     pub(super) swarm_options: SwarmArgs,
     /// Folder to write to [default: kubernetes]
-    #[arg(long, value_name = "DIR", requires = "kubernetes")]
+    #[arg(long, value_name = "DIR", requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) output: Option<PathBuf>,
     /// Also apply it: a dry run on the server, the change, its rollout, and the probes
-    #[arg(long, requires = "kubernetes")]
+    #[arg(long, requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) apply: bool,
     /// kubectl's context to apply to [default: the current one]
-    #[arg(long, value_name = "NAME", requires = "apply")]
+    #[arg(long, value_name = "NAME", requires = "apply", help_heading = KUBERNETES)]
     pub(super) context: Option<String>,
     /// Namespace of all objects [default: that of the context]
-    #[arg(long, value_name = "NAME", requires = "kubernetes")]
+    #[arg(long, value_name = "NAME", requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) namespace: Option<String>,
     /// Overlay that holds the images and secrets
-    #[arg(long, value_name = "NAME", default_value = "production")]
+    #[arg(long, value_name = "NAME", default_value = "production", help_heading = KUBERNETES)]
     pub(super) overlay: String,
     /// Registry of images without one, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
     #[arg(long, requires = "cluster")]
     pub(super) registry: Option<String>,
     /// Name images by tag instead of digest
-    #[arg(long, requires = "kubernetes")]
+    #[arg(long, requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) by_tag: bool,
     /// Size of each volume, as Kubernetes writes it
-    #[arg(long, value_name = "SIZE", default_value = "1Gi")]
+    #[arg(long, value_name = "SIZE", default_value = "1Gi", help_heading = KUBERNETES)]
     pub(super) volume_size: String,
     /// Secret with the registry's credentials; can be repeated
-    #[arg(long = "pull-secret", value_name = "NAME", requires = "kubernetes")]
+    #[arg(long = "pull-secret", value_name = "NAME", requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) pull_secrets: Vec<String>,
     /// An edition [default: $SUTRA_EDITION, else that of the plain tag]
     #[arg(long, requires = "cluster")]

@@ -22,10 +22,16 @@ use stack::swarm::{apply, converge, images, smoke};
 #[derive(Debug, clap::Args)]
 pub struct SwarmArgs {
     /// Publish a port that Compose binds to one address, on all nodes; can be repeated
-    #[arg(long, value_name = "SERVICE:PORT", requires = "swarm", conflicts_with = "kubernetes")]
+    #[arg(
+        long,
+        value_name = "SERVICE:PORT",
+        requires = "swarm",
+        conflicts_with = "kubernetes",
+        help_heading = "Swarm"
+    )]
     publish: Vec<PublishRequest>,
     /// Print the plan, write the stack file, and change nothing
-    #[arg(long, requires = "swarm", conflicts_with = "kubernetes")]
+    #[arg(long, requires = "swarm", conflicts_with = "kubernetes", help_heading = "Swarm")]
     dry_run: bool,
 }
 
