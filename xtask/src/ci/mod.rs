@@ -21,6 +21,7 @@ use build::request::BuildRequest;
 use campaign::CampaignArgs;
 use check::guard::{self, CheckRequest};
 use engine::context::Context;
+use engine::emulation;
 use engine::environment::require_engine;
 use engine::programs;
 use host::process::{Cmd, Forwarded, tail};
@@ -29,6 +30,7 @@ use model::bytes::Bytes;
 use model::edition::Edition;
 use model::image_ref::Tag;
 use model::manifest::Manifest;
+use model::platform::Platform;
 use model::reader;
 use model::variant::Variant;
 use stack::throwaway::test_run::{self, TestRequest};
@@ -156,6 +158,9 @@ fn one(step: &Step, manifest: &Manifest, context: &Context) -> Result<()> {
             program(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()), args, context)
         }
         Action::Programs(names) => programs::require(names, context),
+        Action::Emulation(architecture) => {
+            emulation::require(&[Platform::new("linux", architecture)], context)
+        }
         Action::Xtask(args) => program(std::env::current_exe()?.display().to_string(), args, context),
         Action::Optimized(editions) => build(request(editions, &[Variant::Optimized])),
         Action::Originals { large } => {

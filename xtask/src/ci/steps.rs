@@ -19,6 +19,8 @@ pub enum Action {
     Cargo(&'static [&'static str]),
     /// Make sure that these programs are installed.
     Programs(&'static [&'static str]),
+    /// Make sure that programs for this architecture run.
+    Emulation(&'static str),
     /// Run xtask itself with these arguments.
     Xtask(&'static [&'static str]),
     /// Build the optimized images of every service in these editions.
@@ -71,6 +73,7 @@ pub fn steps(full: bool, editions: &[Edition]) -> Vec<Step> {
         step("optimized images of the other editions", Action::Optimized(others.to_vec())),
         step("services' tests in their builds", Action::ServiceTests),
         step("programs for the tests", Action::Programs(&["kubectl"])),
+        step("emulation for the tests", Action::Emulation("arm64")),
         // Tests that need an engine are ignored in a plain `cargo test`; here there is one.
         cargo(
             "tests",

@@ -13,8 +13,8 @@ use build::bootstrap::bootstrap;
 use build::environment::BuildEnvironment;
 use build::package_date::PackageDateChoice;
 use build::planner::Planner;
-use build::platform_fault;
 use engine::context::Context;
+use engine::emulation;
 use engine::facts::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE, Store};
 use engine::trust::Trust;
 use engine::version::Version;
@@ -176,24 +176,15 @@ pub fn declared_platforms(manifest: Option<&Manifest>) -> Vec<Platform> {
         .collect()
 }
 
-/// Which of the declared platforms the builder cannot run.
-///
-/// # Errors
-/// When docker fails.
-pub fn missing_platforms(declared: &[Platform], context: &Context) -> Result<Vec<Platform>> {
-    let runs = if declared.is_empty() { Vec::new() } else { context.docker.builder_platforms(None)? };
-    Ok(declared.iter().filter(|wanted| !runs.iter().any(|one| one.is_wanted(wanted))).cloned().collect())
-}
-
 fn platforms(declared: &[Platform], facts: &Facts, context: &Context) -> Result<Check> {
     const NAME: &str = "platforms";
     if facts.engine.is_none() || facts.buildx.is_none() {
         return Ok(Check::new(NAME, State::Unknown, "needs an engine and Buildx", None));
     }
-    let missing = missing_platforms(declared, context)?;
+    let missing = emulation::missing(declared, context)?;
     if !missing.is_empty() {
         let found = format!("cannot run programs for {}", list(&missing));
-        return Ok(Check::new(NAME, State::Missing, found, Some(platform_fault::emulation(&missing))));
+        return Ok(Check::new(NAME, State::Missing, found, Some(emulation::remedy(&missing))));
     }
     let runs = context.docker.builder_platforms(None)?;
     // Levels of the same processor say nothing about other machines.

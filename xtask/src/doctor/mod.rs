@@ -9,7 +9,8 @@ use host::render;
 use crate::args::{self, Format};
 use checks::{Check, State, examine};
 use engine::context::Context;
-use engine::environment::{provide, provide_packages};
+use engine::emulation;
+use engine::environment::provide;
 use host::terminal::{Style, Terminal};
 
 /// Check this machine's build prerequisites
@@ -29,9 +30,6 @@ const EXAMPLES: &str = "Examples:
   # For a script
   cargo xtask doctor --format json";
 
-/// The Debian packages with which a machine runs programs for other processors; mmdebstrap asks arch-test for it.
-const EMULATION: [&str; 3] = ["qemu-user-static", "binfmt-support", "arch-test"];
-
 /// Prints every check with its remedy.
 ///
 /// # Errors
@@ -40,10 +38,7 @@ pub fn run(options: &Args, context: &Context) -> Result<()> {
     let manifest = args::manifest_if_any(context)?;
     if context.with_engine {
         provide(&context.docker.facts()?, context)?;
-        let missing = checks::missing_platforms(&checks::declared_platforms(manifest.as_ref()), context)?;
-        if !missing.is_empty() {
-            provide_packages(&EMULATION, context)?;
-        }
+        emulation::require(&checks::declared_platforms(manifest.as_ref()), context)?;
     }
     let checks = examine(manifest.as_ref(), context)?;
     match options.format {

@@ -6,8 +6,8 @@ use crate::failure::BuildFailure;
 use crate::fingerprint;
 use crate::plan::BuildPlan;
 use engine::context::Context;
+use engine::emulation;
 use host::failure::FailureClass;
-use host::program::PROGRAM;
 use model::image_ref::repository_of;
 use model::platform::Platform;
 
@@ -41,7 +41,7 @@ pub(crate) fn explain(
                 Some(format!("run a program for {platform}: the failed one is for another processor"));
         } else {
             failure.class = FailureClass::Machine;
-            failure.remedy = Some(emulation(&[platform]));
+            failure.remedy = Some(emulation::remedy(&[platform]));
         }
     } else if text.contains(NO_IMAGE) {
         failure.remedy = Some(format!(
@@ -57,16 +57,6 @@ pub(crate) fn explain(
         ));
     }
     Ok(())
-}
-
-/// How to let a machine run programs for other processors.
-pub fn emulation(platforms: &[Platform]) -> String {
-    let names: Vec<String> = platforms.iter().map(Platform::to_string).collect();
-    format!(
-        "let the engine's machine run programs for {}: `{PROGRAM} doctor --with-engine` as root (Debian or Ubuntu), \
-         `apt-get install qemu-user-static binfmt-support`, or `docker run --privileged --rm tonistiigi/binfmt --install all`",
-        names.join(", ")
-    )
 }
 
 /// The image that could not be resolved, as the plan names it. BuildKit prints its full name.

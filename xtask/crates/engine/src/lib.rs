@@ -15,6 +15,7 @@ pub mod docker;
 pub mod dockerignore;
 pub mod dotenv;
 mod empty_image;
+pub mod emulation;
 pub mod environment;
 pub mod events;
 pub mod facts;

@@ -29,6 +29,8 @@ pub enum ProvisionStep {
     Update,
     /// Install packages.
     Install(Vec<String>),
+    /// Register emulators of other processors in the kernel.
+    Emulate(Vec<String>),
     /// Start the daemon through systemd.
     StartService,
     /// Start the daemon without systemd.
@@ -41,6 +43,7 @@ impl fmt::Display for ProvisionStep {
             ProvisionStep::Write { path, why, .. } => write!(f, "write {path}: {why}"),
             ProvisionStep::Update => f.write_str("apt-get update"),
             ProvisionStep::Install(packages) => write!(f, "apt-get install {}", packages.join(" ")),
+            ProvisionStep::Emulate(names) => write!(f, "update-binfmts --enable {}", names.join(" ")),
             ProvisionStep::StartService => f.write_str("systemctl start docker"),
             ProvisionStep::StartDaemon => f.write_str("start dockerd in the background"),
         }
@@ -196,6 +199,13 @@ fn one(step: &ProvisionStep, docker: &Docker, log: &Path) -> Result<()> {
             docker.runner.interrupt.check()?;
             Ok(install.apart().read().map(drop)?)
         }
+        ProvisionStep::Emulate(names) => {
+            let register = |name: &String| {
+                let cmd = docker.runner.cmd("update-binfmts").env("PATH", daemon_path());
+                Ok(cmd.args(["--enable", name]).read().map(drop)?)
+            };
+            names.iter().try_for_each(register)
+        }
         ProvisionStep::StartService => {
             docker.runner.cmd("systemctl").args(["start", "docker"]).read()?;
             wait_for(docker, None)
@@ -210,7 +220,7 @@ fn one(step: &ProvisionStep, docker: &Docker, log: &Path) -> Result<()> {
     }
 }
 
-/// The daemon and its helpers (containerd, iptables) may be missing on a user's PATH.
+/// The daemon and its helpers (containerd, iptables) and programs for administrators may be missing on a user's PATH.
 fn daemon_path() -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     format!("{path}:/usr/local/sbin:/usr/sbin:/sbin")
