@@ -1,7 +1,7 @@
 //! Reads a stream ahead in a thread, so that its writer does not wait for the analysis.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 18;
@@ -11,6 +11,8 @@ const CHUNKS: usize = 128;
 /// What a thread has read.
 struct Ahead {
     chunks: Receiver<io::Result<Vec<u8>>>,
+    /// Takes chunks back, so that few are allocated.
+    used: Sender<Vec<u8>>,
     chunk: Vec<u8>,
     /// How much of the chunk was handed over.
     at: usize,
@@ -20,15 +22,17 @@ struct Ahead {
 pub(crate) fn read_ahead<T>(reader: impl Read + Send, read: impl FnOnce(&mut dyn Read) -> T) -> T {
     std::thread::scope(|scope| {
         let (sender, chunks) = sync_channel(CHUNKS);
-        scope.spawn(move || fetch(reader, &sender));
-        read(&mut Ahead { chunks, chunk: Vec::new(), at: 0 })
+        let (used, spare) = channel();
+        scope.spawn(move || fetch(reader, &sender, &spare));
+        read(&mut Ahead { chunks, used, chunk: Vec::new(), at: 0 })
     })
 }
 
 /// Ends at the end of the stream, at its first error, or when the receiver is gone.
-fn fetch(mut reader: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
+fn fetch(mut reader: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>, spare: &Receiver<Vec<u8>>) {
     loop {
-        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut chunk = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK));
+        chunk.clear();
         let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
         let is_last = read.is_err() || chunk.len() < CHUNK;
         // What came before an error is read before it.
@@ -48,7 +52,14 @@ impl Read for Ahead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.chunk.len() && !buffer.is_empty() {
             match self.chunks.recv() {
-                Ok(chunk) => (self.chunk, self.at) = (chunk?, 0),
+                Ok(chunk) => {
+                    let old = std::mem::replace(&mut self.chunk, chunk?);
+                    self.at = 0;
+                    if old.capacity() > 0 {
+                        // The reader may have ended.
+                        self.used.send(old).ok();
+                    }
+                }
                 Err(_) => return Ok(0),
             }
         }
