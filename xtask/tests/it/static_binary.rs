@@ -12,8 +12,8 @@ mod full {
 
     use crate::support::{Folder, docker};
 
-    /// Maximum size of the program.
-    const MOST_BYTES: usize = 9_000_000;
+    /// Maximum size of the program. Without deployments to clusters and images for several platforms, it was below 9 MB.
+    const MOST_BYTES: usize = 10_000_000;
 
     /// A replacement for docker in an empty image: reports a running service at an address.
     const DOCKER: &str = r#####"
