@@ -10,12 +10,19 @@ const CHUNKS: usize = 128;
 
 /// What a thread has read.
 struct Ahead {
-    chunks: Receiver<io::Result<Vec<u8>>>,
-    /// Takes chunks back, so that few are allocated.
+    chunks: Receiver<io::Result<Chunk>>,
+    /// Takes chunks back, so that few are allocated and filled with zeros.
     used: Sender<Vec<u8>>,
-    chunk: Vec<u8>,
+    chunk: Chunk,
     /// How much of the chunk was handed over.
     at: usize,
+}
+
+/// Bytes of the stream at the start of a buffer.
+#[derive(Default)]
+struct Chunk {
+    buffer: Vec<u8>,
+    length: usize,
 }
 
 /// Hands over `reader`, read ahead, to `read`. If that ends early, the rest is not read.
@@ -24,46 +31,57 @@ pub(crate) fn read_ahead<T>(reader: impl Read + Send, read: impl FnOnce(&mut dyn
         let (sender, chunks) = sync_channel(CHUNKS);
         let (used, spare) = channel();
         scope.spawn(move || fetch(reader, &sender, &spare));
-        read(&mut Ahead { chunks, used, chunk: Vec::new(), at: 0 })
+        read(&mut Ahead { chunks, used, chunk: Chunk::default(), at: 0 })
     })
 }
 
 /// Ends at the end of the stream, at its first error, or when the receiver is gone.
-fn fetch(mut reader: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>, spare: &Receiver<Vec<u8>>) {
+fn fetch(mut reader: impl Read, sender: &SyncSender<io::Result<Chunk>>, spare: &Receiver<Vec<u8>>) {
     loop {
-        let mut chunk = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(CHUNK));
-        chunk.clear();
-        let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
-        let is_last = read.is_err() || chunk.len() < CHUNK;
+        let mut buffer = spare.try_recv().unwrap_or_else(|_| vec![0; CHUNK]);
+        let mut length = 0;
+        let end = loop {
+            match reader.read(&mut buffer[length..]) {
+                Ok(0) => break Some(None),
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Some(Some(error)),
+            }
+            if length == buffer.len() {
+                break None;
+            }
+        };
         // What came before an error is read before it.
-        if !chunk.is_empty() && sender.send(Ok(chunk)).is_err() {
+        if length > 0 && sender.send(Ok(Chunk { buffer, length })).is_err() {
             return;
         }
-        if let Err(error) = read {
-            sender.send(Err(error)).ok();
-        }
-        if is_last {
-            return;
+        match end {
+            None => {}
+            Some(None) => return,
+            Some(Some(error)) => {
+                sender.send(Err(error)).ok();
+                return;
+            }
         }
     }
 }
 
 impl Read for Ahead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.chunk.len() && !buffer.is_empty() {
+        if self.at == self.chunk.length && !buffer.is_empty() {
             match self.chunks.recv() {
                 Ok(chunk) => {
                     let old = std::mem::replace(&mut self.chunk, chunk?);
                     self.at = 0;
-                    if old.capacity() > 0 {
+                    if !old.buffer.is_empty() {
                         // The reader may have ended.
-                        self.used.send(old).ok();
+                        self.used.send(old.buffer).ok();
                     }
                 }
                 Err(_) => return Ok(0),
             }
         }
-        let rest = &self.chunk[self.at..];
+        let rest = &self.chunk.buffer[self.at..self.chunk.length];
         let count = rest.len().min(buffer.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         self.at += count;
