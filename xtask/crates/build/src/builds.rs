@@ -251,7 +251,7 @@ fn bake_and_publish(
         pulled: 0,
         failure,
         listed: None,
-        timings: timings::record(steps, &context.repository)?,
+        timings: timings::record(steps, context),
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::fingerprint::Fingerprint;
 use crate::package_date::PackageDate;
 use crate::plan::BuildPlan;
-use crate::reuse::packages::{Dates, Packages};
+use crate::reuse::packages::{Dates, Packages, PackagesLabel};
 use engine::images::Image;
 use engine::labels;
 use model::platform::Platform;
@@ -20,15 +20,20 @@ fn tag(print: &str, platform: &Platform, week: Option<&PackageDate>) -> String {
     format!("built-{print}-{}-{}{week}", platform.os(), platform.architecture())
 }
 
-/// The tag of an image of the engine. `None` if the image has no fingerprint, or was built from uncommitted changes: a clean checkout
-/// would not take it.
+/// The tag of an image of the engine. `None` if the image has no fingerprint; was built from uncommitted changes, so that a clean checkout
+/// would not take it; asked registries for newer bases than the fingerprint names; or has packages of unknown age.
 pub(crate) fn of_image(image: &Image, project: &str, dates: &Dates) -> Option<String> {
     if image.label(labels::REVISION).is_some_and(|revision| revision.ends_with("-dirty")) {
         return None;
     }
+    if image.label(&labels::newer_bases(project)).is_some() {
+        return None;
+    }
     let print = image.label(&labels::fingerprint(project))?;
-    let label = image.label(&labels::packages_as_of(project)).and_then(PackageDate::recorded);
-    let date = label.or_else(|| dates.0.get(&image.id).cloned());
+    let date = match image.label(&labels::packages_as_of(project)) {
+        Some(label) => Some(PackagesLabel::parse(label).filter(|label| label.is_certain)?.date),
+        None => dates.0.get(&image.id).cloned(),
+    };
     Some(tag(print, &image.platform(), date.map(|date| date.week()).as_ref()))
 }
 
@@ -71,6 +76,8 @@ mod tests {
         let labelled = r#","p.images.packages-as-of":"2026-01-12T10:00:00Z""#;
         assert_eq!(of(labelled, &none), Some(format!("built-{print}-linux-arm64-2026-01-12")));
         assert!(is_tag(&of(labelled, &none).unwrap()));
+        assert_eq!(of(r#","p.images.packages-as-of":"cached-2026-01-12""#, &none), None, "of unknown age");
+        assert_eq!(of(r#","p.images.newer-bases":"true""#, &none), None, "newer bases");
         let revision = format!(r#","{}":"1234-dirty""#, labels::REVISION);
         assert_eq!(of(&revision, &none), None);
         assert_eq!(of_image(&image(""), "p", &none), None);

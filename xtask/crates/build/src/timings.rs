@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::progress::brief;
+use engine::context::Context;
 use engine::events::Event;
 use host::files;
-use host::paths::Repository;
 use host::plural::count;
 use host::render;
 use host::secrets::Secrets;
@@ -96,22 +95,23 @@ impl Timings {
     }
 }
 
-/// Adds the times of earlier runs to these steps and saves them, with the steps of targets that were not built now.
-///
-/// # Errors
-/// When the file cannot be written.
-pub(crate) fn record(steps: Vec<StepTiming>, repository: &Repository) -> Result<Timings> {
+/// Adds the times of earlier runs to these steps and saves them, with the steps of targets that were not built now. A build does not fail
+/// for them: if the file cannot be written, this is only a warning.
+pub(crate) fn record(steps: Vec<StepTiming>, context: &Context) -> Timings {
     if steps.is_empty() {
-        return Ok(Timings::default());
+        return Timings::default();
     }
-    let path = repository.timings();
+    let path = context.repository.timings();
     // Without a readable file, earlier times are unknown.
-    let old: Timings =
-        files::read_if_there(&path)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let text = files::read_if_there(&path).ok().flatten();
+    let old: Timings = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let (timings, kept) = merged(steps, old);
     let all = Timings { steps: timings.steps.iter().cloned().chain(kept).collect() };
-    files::write_atomically(&path, render::json(&all)?.as_bytes())?;
-    Ok(timings)
+    let json = render::json(&all).map_err(Into::into);
+    if let Err(error) = json.and_then(|json| files::write_atomically(&path, json.as_bytes())) {
+        context.terminal.warn(format!("the times of the build's steps were not recorded: {error:#}"));
+    }
+    timings
 }
 
 /// The steps with what is known from before, and the old steps of other targets.

@@ -100,6 +100,7 @@ impl Image {
                 .map(|labels| ContainerConfig { labels: Some(labels), ..ContainerConfig::default() }),
             os: self.os.clone(),
             architecture: self.architecture.clone(),
+            variant: self.variant.clone(),
             ..Image::default()
         }
     }

@@ -55,6 +55,11 @@ pub fn sources(project: &str) -> String {
     of_project(project, "sources")
 }
 
+/// Set if the build asked registries for newer base images: the fingerprint then names the engine's images, which may be older.
+pub fn newer_bases(project: &str) -> String {
+    of_project(project, "newer-bases")
+}
+
 /// The image's fingerprint: a hash of all that its build could read.
 pub fn fingerprint(project: &str) -> String {
     of_project(project, "fingerprint")

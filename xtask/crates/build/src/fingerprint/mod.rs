@@ -187,7 +187,9 @@ impl Prints<'_> {
     fn image(&self, image: &str, serves: impl Fn(&StartImage) -> bool, parts: &mut Parts) {
         parts.add("image", image);
         let start = self.starts.get(image).filter(|start| serves(start));
-        start.into_iter().for_each(|start| parts.add("id", &start.id));
+        // Another builder may start from another image, so its result has another fingerprint.
+        let id = if self.uses_engine { "id" } else { "id in the engine" };
+        start.into_iter().for_each(|start| parts.add(id, &start.id));
         parts.has_moving_images |= !image.contains("@sha256:") && (start.is_none() || !self.uses_engine);
     }
 }

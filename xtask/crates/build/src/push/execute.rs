@@ -209,10 +209,11 @@ impl<'a> Run<'a> {
         let progress = |done, layers| line.say(format!("{done} of {layers} layers"));
         let settled =
             self.attempts.settle(image, tag, |digest| self.is_known(digest, &image.image), progress);
-        line.finish(match &settled.result {
-            Ok(Some(_)) => "pushed",
-            Ok(None) => "unchanged",
-            Err(_) => "failed",
+        line.finish(match (&settled.result, &settled.before) {
+            (Ok(Some(_)), _) => "pushed",
+            (Ok(None), Before::Unknown) => "skipped",
+            (Ok(None), _) => "unchanged",
+            (Err(_), _) => "failed",
         });
         settled
     }

@@ -46,7 +46,7 @@ pub(super) fn compare(plan: &PushPlan, report: &mut PushReport, context: &Contex
 /// Pushes the indexes whose images are all in the registry, and adds them to the report.
 ///
 /// # Errors
-/// When the record of digests cannot be read, or docker fails locally.
+/// When the record of digests cannot be read or written, no engine answers, or the user interrupts.
 pub(super) fn push(plan: &PushPlan, report: &mut PushReport, context: &Context) -> Result<()> {
     let indexes = complete(plan, context);
     if indexes.is_empty() {
@@ -64,17 +64,21 @@ pub(super) fn push(plan: &PushPlan, report: &mut PushReport, context: &Context) 
             let local = local_image(plan, index, &engine);
             fill(&mut row, settled, index, plan, context);
             if let (None, Some(digest)) = (&row.failure, &row.digest) {
-                if let Some(id) = local {
-                    context.docker.tag(id, &index.reference.to_string())?;
+                let name = index.reference.to_string();
+                if let Some(Err(error)) = local.map(|id| context.docker.tag(id, &name)) {
+                    context
+                        .terminal
+                        .warn(format!("{name} is in the registry, but was not tagged here: {error}"));
                 }
                 let id = local.unwrap_or_default();
-                record.add_index(&index.reference.to_string(), &index.service_image, id, digest, &digests);
+                record.add_index(&name, &index.service_image, id, digest, &digests);
                 row.platforms = digests.into_iter().map(|(one, digest)| (one.to_string(), digest)).collect();
+                record.write(&context.repository)?;
             }
         }
         report.images.push(row);
     }
-    record.write(&context.repository)
+    Ok(context.docker.runner.interrupt.check()?)
 }
 
 /// The indexes whose images are all part of this push; warns about the others.

@@ -12,7 +12,7 @@ use crate::bake::BuildOptions;
 use crate::context_files::FileDigests;
 use crate::environment::BuildEnvironment;
 use crate::fingerprint::{self, Fingerprint, StartImage};
-use crate::package_date::PackageDate;
+use crate::package_date::{PackageDate, PackageDateChoice};
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::TaggedImage;
 use engine::builder::is_own_builder;
@@ -23,7 +23,7 @@ use engine::known_images::{KnownImages, ListedTags};
 use engine::labels;
 use host::file_state::Moment;
 use host::paths::Repository;
-use packages::{Dates, Packages, is_dated};
+use packages::{Dates, Packages, PackagesLabel, is_dated};
 use seen::Seen;
 
 /// A plan from which up-to-date images were removed.
@@ -49,6 +49,10 @@ pub(crate) struct Reuse<'a> {
     keep: bool,
     /// Whether builds start from the engine's images where it has them.
     uses_engine: bool,
+    /// Whether builds ask registries for newer base images.
+    pulls: bool,
+    /// Whether the user chose how old packages may be.
+    has_given_age: bool,
     repository: &'a Repository,
     docker: &'a Docker,
 }
@@ -67,6 +71,8 @@ impl<'a> Reuse<'a> {
             environment,
             keep: options.keeps_images(),
             uses_engine: is_own_builder(options.bake.builder.as_deref()),
+            pulls: options.bake.pull,
+            has_given_age: options.packages != PackageDateChoice::default(),
             repository: &context.repository,
             docker: &context.docker,
         }
@@ -161,7 +167,7 @@ impl<'a> Reuse<'a> {
         let has_recent_packages = match Packages::of(print, plan) {
             Packages::None => true,
             Packages::Dated => is_recent(dates.0.get(&current.id).cloned()),
-            Packages::Undated(_) => is_recent(self.packages_of(current)),
+            Packages::Undated(_) => is_recent(self.packages_of(current).map(|label| label.date)),
         };
         current.label(&labels::fingerprint(self.project)) == Some(&print.hash)
             // A clean image can serve a dirty checkout, but a dirty image cannot serve a clean one.
@@ -170,8 +176,8 @@ impl<'a> Reuse<'a> {
     }
 
     /// The date of an image's packages, from its label.
-    fn packages_of(&self, image: &Image) -> Option<PackageDate> {
-        image.label(&labels::packages_as_of(self.project)).and_then(PackageDate::recorded)
+    fn packages_of(&self, image: &Image) -> Option<PackagesLabel> {
+        PackagesLabel::parse(image.label(&labels::packages_as_of(self.project))?)
     }
 
     /// Adds the labels. Steps that got packages too long ago are built without the cache.
@@ -185,16 +191,19 @@ impl<'a> Reuse<'a> {
         let mut added = vec![(labels::fingerprint(self.project), print.hash.clone())];
         if let Packages::Undated(targets) = Packages::of(print, plan) {
             let found = current.and_then(|image| self.packages_of(image));
-            let date = match found {
-                Some(date) if date >= *self.date => date,
-                // The first image may use the cache. If its packages are older than this week, next week's build renews them.
-                None => self.date.clone(),
-                Some(_) => {
+            let label = match found {
+                Some(label) if label.date >= *self.date => label,
+                // The first image may use the cache, whose age is unknown. The build of the next period renews its packages.
+                None if !self.has_given_age => PackagesLabel { date: self.date.clone(), is_certain: false },
+                _ => {
                     plan.fresh.extend(targets);
-                    self.date.clone()
+                    PackagesLabel { date: self.date.clone(), is_certain: true }
                 }
             };
-            added.push((labels::packages_as_of(self.project), date.as_str().to_owned()));
+            added.push((labels::packages_as_of(self.project), label.to_string()));
+        }
+        if self.pulls {
+            added.push((labels::newer_bases(self.project), "true".to_owned()));
         }
         if let Some(target) = plan.definition.target.get_mut(&image.target) {
             target.labels.extend(added);

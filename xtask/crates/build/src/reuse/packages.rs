@@ -1,6 +1,7 @@
 //! How images get their packages, and the date of those packages.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use anyhow::Result;
 
@@ -32,6 +33,32 @@ impl Packages {
             true => Packages::None,
             false => Packages::Undated(targets.clone()),
         }
+    }
+}
+
+/// The label with the date of an image's packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PackagesLabel {
+    /// Since when the build asked for packages.
+    pub date: PackageDate,
+    /// Whether it got them; otherwise they may come from an older build cache.
+    pub is_certain: bool,
+}
+
+impl PackagesLabel {
+    const UNCERTAIN: &str = "cached-";
+
+    /// `None` if the text is no such label.
+    pub fn parse(text: &str) -> Option<PackagesLabel> {
+        let date = text.strip_prefix(PackagesLabel::UNCERTAIN);
+        Some(PackagesLabel { date: PackageDate::recorded(date.unwrap_or(text))?, is_certain: date.is_none() })
+    }
+}
+
+impl fmt::Display for PackagesLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = if self.is_certain { "" } else { PackagesLabel::UNCERTAIN };
+        write!(f, "{prefix}{}", self.date.as_str())
     }
 }
 

@@ -207,7 +207,8 @@ impl Reuse<'_> {
         let mut digests = Digests::read(self.repository)?;
         let mut dates = Dates::read(self.repository)?;
         for PulledImage { image, digest, id, week } in pulled {
-            for tag in &image.tagged.tags {
+            // A plain tag of several platforms names their index.
+            for tag in image.tagged.own_tags() {
                 digests.add(&tag.at(registry).to_string(), &image.tagged.image, id, digest);
             }
             let print = prints.get(&image.target);
