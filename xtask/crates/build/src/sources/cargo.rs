@@ -86,7 +86,7 @@ pub fn closure(lock: &str, roots: &BTreeSet<String>) -> Option<String> {
                 locked.version,
                 locked.source.as_deref().unwrap_or_default(),
                 locked.checksum.as_deref().unwrap_or_default(),
-                locked.dependencies.join(",")
+                dependencies(locked, &by_name).join(",")
             );
             if lines.insert(line) {
                 open.extend(locked.dependencies.iter().map(String::as_str));
@@ -94,6 +94,16 @@ pub fn closure(lock: &str, roots: &BTreeSet<String>) -> Option<String> {
         }
     }
     Some(lines.into_iter().collect::<Vec<_>>().join("\n"))
+}
+
+/// A package's dependencies, each with its version. Cargo omits the version unless the file has several, which also depends on packages
+/// outside of the closure.
+fn dependencies(locked: &Locked, by_name: &BTreeMap<&str, Vec<&Locked>>) -> Vec<String> {
+    let with_version = |dependency: &String| match by_name.get(dependency.as_str()).map(Vec::as_slice) {
+        Some([only]) => format!("{dependency} {}", only.version),
+        _ => dependency.clone(),
+    };
+    locked.dependencies.iter().map(with_version).collect()
 }
 
 #[cfg(test)]
@@ -138,6 +148,14 @@ dependencies = ["server"]
         assert_eq!(server, other("checksum = \"a\"", "checksum = \"z\""), "the tool's own dependency");
         assert_ne!(server, other("checksum = \"b\"", "checksum = \"z\""));
         assert_ne!(server, other("checksum = \"c\"", "checksum = \"z\""));
+    }
+
+    #[test]
+    fn another_version_of_a_dependency_elsewhere_changes_nothing() {
+        let more = LOCKED.replace("\"right\"]", "\"right 3.0.0\"]")
+            + "[[package]]\nname = \"right\"\nversion = \"1.0.0\"\nchecksum = \"d\"\n";
+        let server = names(&["server"]);
+        assert_eq!(closure(&more, &server), closure(LOCKED, &server));
     }
 
     #[test]
