@@ -225,7 +225,7 @@ fn lose_a_node(site: &mut Site) {
     for expected in [
         format!("note: the node {node} is down: Swarm starts its tasks on other nodes; beta cannot move"),
         format!("beta: its data is on the node {node}, which is down"),
-        format!("nodes without contact: {node} (down)"),
+        format!("unreachable nodes: {node} (down)"),
         "help: bring the lost nodes back".to_owned(),
     ] {
         assert!(text.contains(&expected), "{expected}: {text}");

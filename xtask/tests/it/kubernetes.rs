@@ -109,7 +109,7 @@ fn images_without_a_digest_are_named_and_nothing_is_written() {
     let (output, text) = run(&docker, &folder, &[]);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
-        text.contains("alpha: fx-alpha:latest-optimized was built again since hub.example/t/fx-alpha:latest-optimized was pushed"),
+        text.contains("alpha: fx-alpha:latest-optimized was rebuilt after hub.example/t/fx-alpha:latest-optimized was pushed"),
         "{text}"
     );
     assert!(!folder.0.join("kubernetes").exists());
