@@ -54,9 +54,9 @@ fn restart(service: &ClusterService, kind: WorkloadKind) -> Option<(String, &'st
     let (setting, value) = match (condition, service.restart.as_deref()) {
         (Some(condition), _) => {
             let value = condition.unwrap_or("any");
-            (format!("restart_policy.condition: {value}"), value)
+            (format!("`restart_policy.condition: {value}`"), value)
         }
-        (None, Some(value)) => (format!("restart: {value}"), value),
+        (None, Some(value)) => (format!("`restart: {value}`"), value),
         (None, None) => ("no `restart`".to_owned(), "no"),
     };
     match (value.split(':').next().unwrap_or_default(), kind) {

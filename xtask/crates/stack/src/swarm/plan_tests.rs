@@ -228,6 +228,7 @@ fn what_swarm_does_differently_is_noted_once_for_all_services() {
             "depends_on (2)",
             "gpus (2)",
             "no `restart` (2)",
+            "restart: no (1)",
             "security_opt: no-new-privileges (2)"
         ]
     );

@@ -181,3 +181,27 @@ fn each_path_is_mounted_once_and_each_folder_is_its_own() {
     assert!(gaps.contains(&"a: bind mount at /srv: an emptyDir, deleted with the pod".to_owned()));
     assert!(gaps.contains(&"a: bind mount at /x: not mounted".to_owned()), "{gaps:?}");
 }
+
+#[test]
+fn restart_policies_that_differ_are_reported() {
+    let plan = services(json!({
+        "always": { "image": "a", "restart": "always" },
+        "any": { "image": "a", "deploy": { "restart_policy": {} } },
+        "failure": { "image": "a", "restart": "on-failure:3" },
+        "job": { "image": "a" },
+        "missing": { "image": "a" },
+        "no": { "image": "a", "restart": "no", "depends_on": { "job": { "condition": "service_completed_successfully" } } },
+        "policy": { "image": "a", "deploy": { "restart_policy": { "condition": "none" } } },
+    }));
+    let gaps: Vec<String> = gaps(&plan).into_iter().filter(|gap| gap.contains("restart")).collect();
+    assert_eq!(
+        gaps,
+        [
+            "no: `restart: no`: always restarted",
+            "failure: `restart: on-failure:3`: always restarted",
+            "policy: `restart_policy.condition: none`: always restarted",
+            "missing: no `restart`: always restarted",
+            "job: no `restart`: retried if it fails",
+        ]
+    );
+}
