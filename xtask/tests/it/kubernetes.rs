@@ -244,6 +244,6 @@ fn a_workload_that_is_not_ready_is_shown_with_pods_logs_and_events() {
         .on("kubectl * get pods *", 0, "NAME     READY   STATUS\nbeta-1   0/1     ImagePullBackOff\n", "")
         .on("kubectl * logs *", 0, "[pod/beta-1] key open-sesame\n", "")
         .on("kubectl * get events *", 0, "alpha-0   Pulled   other\nbeta-1   Failed   cannot pull\n", "");
-    let (output, _) = run(&docker, &folder, &["--by-tag", "--apply"]);
+    let (output, _) = run(&docker, &folder, &["--by-tag", "--apply", "--namespace", "demo"]);
     snapshot!("kubernetes_not_ready", output, folder);
 }

@@ -49,6 +49,7 @@ fn root_keeps_its_default_capabilities_and_is_reported() {
         gaps(&plan),
         [
             "a: network_mode: host: the pod's own network",
+            "a: no `restart`: always restarted",
             "a: no health check: a pod counts as ready once it runs",
             "a: privileged: true: no privileges",
             "a: runs as root: the namespace must allow it",
