@@ -159,8 +159,11 @@ fn install(site: &Site) {
     site.push();
     let text = site.done();
     assert!(text.contains("Not published, because Compose binds them to one address: alpha:1001"), "{text}");
-    assert!(text.contains("volume data (beta): on this node, node-one"), "{text}");
-    assert!(text.contains("2 of 2 passed") && text.contains("all 2 services of the stack"), "{text}");
+    assert!(
+        text.contains("volume data (beta): local to a node; the service is pinned to node-one"),
+        "{text}"
+    );
+    assert!(text.contains("2 of 2 passed") && text.contains("is up: 2 services as planned"), "{text}");
     assert!(!text.contains("open-sesame"), "{text}");
     for service in ["alpha", "beta"] {
         assert!(site.image_of(service).contains("@sha256:"), "{}", site.image_of(service));

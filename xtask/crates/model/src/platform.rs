@@ -33,7 +33,7 @@ impl Platform {
         Platform::new("linux", architecture)
     }
 
-    /// Whether this machine's architecture cannot run its programs itself.
+    /// Whether this machine needs emulation to run its programs.
     pub fn is_emulated(&self) -> bool {
         !Platform::of_this_machine().is_wanted(self)
     }

@@ -161,7 +161,7 @@ mod tests {
         let pulled = image(r#"{"Id":"sha256:id","RepoDigests":["other.example/t/fx-a@sha256:p"]}"#);
         let found = pin("other.example/t/fx-a:1", false, Some(&pulled), &record, Some(&registry));
         assert_eq!(found.unwrap(), "other.example/t/fx-a:1@sha256:p");
-        // An own image must come from the registry.
+        // An image of this repository must come from the registry.
         let pulled = image(r#"{"Id":"sha256:new","RepoDigests":["fx-a@sha256:p"]}"#);
         assert!(pin("fx-a:1", true, Some(&pulled), &record, Some(&registry)).is_err());
     }

@@ -223,7 +223,7 @@ fn environment(
                 found.insert(file_variable.clone(), format!("/run/secrets/{variable}"));
             }
             Some(None) => {
-                let instead = "part of the service's definition, which anyone who may use a manager can read; \
+                let instead = "part of the service's definition, which anyone with access to a manager can read; \
                                if the service can read it from a file, declare `file-variable` in the manifest";
                 conversion.note(name, format!("environment.{variable}, a secret"), instead);
                 found.insert(variable.clone(), value.to_owned());
