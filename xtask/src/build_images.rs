@@ -64,13 +64,13 @@ pub struct Args {
     /// Pull newer base images
     #[arg(long)]
     pull: bool,
-    /// Maximum age of packages and downloads that no lock file pins: 7d, 12h. Counted in periods from a Monday
+    /// Maximum age of unpinned packages and downloads, such as 7d or 12h; rounded to fixed periods that start on a Monday
     #[arg(long, value_name = "DURATION", default_value = "7d")]
     max_age: String,
     /// Get the newest packages and base images now, whatever their age
     #[arg(long, conflicts_with = "max_age")]
     refresh: bool,
-    /// Get packages unless a build did so for this date, instead of --max-age
+    /// Require packages from DATE or later, instead of --max-age
     #[arg(long, value_name = "DATE", conflicts_with_all = ["max_age", "refresh"])]
     packages_as_of: Option<String>,
     /// Take over the tag lock of a killed run on another machine; complete or revert its moves

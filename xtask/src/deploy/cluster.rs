@@ -19,7 +19,7 @@ const KUBERNETES: &str = "Kubernetes";
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Clusters", group = clap::ArgGroup::new("cluster"))]
 pub struct ClusterArgs {
-    /// Write a kustomize tree for Kubernetes
+    /// Write a kustomize base and overlay for Kubernetes
     #[arg(long, group = "cluster")]
     kubernetes: bool,
     /// Deploy to the swarm that the current docker context manages
@@ -34,7 +34,7 @@ pub struct ClusterArgs {
     /// Folder to write to [default: kubernetes]
     #[arg(long, value_name = "DIR", requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) output: Option<PathBuf>,
-    /// Also apply it: a dry run on the server, the change, its rollout, and the probes
+    /// Apply the tree: server-side dry run, apply, wait for the rollout, send probes
     #[arg(long, requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) apply: bool,
     /// kubectl's context to apply to [default: the current one]
@@ -46,13 +46,13 @@ pub struct ClusterArgs {
     /// Overlay that holds the images and secrets
     #[arg(long, value_name = "NAME", default_value = "production", help_heading = KUBERNETES)]
     pub(super) overlay: String,
-    /// Registry of images without one, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
+    /// Registry for images whose reference has none, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
     #[arg(long, requires = "cluster")]
     pub(super) registry: Option<String>,
     /// Name images by tag instead of digest
     #[arg(long, requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) by_tag: bool,
-    /// Size of each volume, as Kubernetes writes it
+    /// Storage request of each volume, a Kubernetes quantity such as 10Gi
     #[arg(long, value_name = "SIZE", default_value = "1Gi", help_heading = KUBERNETES)]
     pub(super) volume_size: String,
     /// Secret with the registry's credentials; can be repeated

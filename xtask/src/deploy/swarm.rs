@@ -10,6 +10,7 @@ use engine::compose::Project;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::Variables;
+use host::plural;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
 use stack::deploy::{self, deployed, secrets};
@@ -17,6 +18,7 @@ use stack::swarm::cluster::{self, Cluster};
 use stack::swarm::plan::{FileVariable, PlanInput, SwarmPlan, plan};
 use stack::swarm::ports::PublishRequest;
 use stack::swarm::{apply, converge, images, smoke};
+use stack::switch::own_images::OwnImages;
 
 /// Options of `--swarm`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,7 @@ pub struct SwarmArgs {
         help_heading = "Swarm"
     )]
     publish: Vec<PublishRequest>,
-    /// Print the plan, write the stack file, and change nothing
+    /// Print the plan and write the stack file without deploying
     #[arg(long, requires = "swarm", conflicts_with = "kubernetes", help_heading = "Swarm")]
     dry_run: bool,
 }
@@ -58,7 +60,7 @@ pub(super) fn run(
     let file = context.repository.stack_file();
     if args.swarm_options.dry_run {
         host::files::write_private(&file, plan.stack_file().as_bytes())?;
-        context.terminal.say(format!("nothing was changed; the stack file is {}", file.display()));
+        context.terminal.say(format!("nothing was deployed; the stack file is {}", file.display()));
         return Ok(());
     }
     swarm.deploy(&plan, &variables)
@@ -102,7 +104,9 @@ impl Swarm<'_> {
         apply::refuse_compose(&project.name, docker)?;
         apply::refuse_missing_contents(&project, docker)?;
         let pushed = Digests::read(&context.repository)?;
-        let images = images::pinned(&project, &pushed, self.registry.as_ref(), docker)?;
+        let mut own = OwnImages::known(self.manifest, variables, &pushed, &context.repository)?;
+        own.extend(self.registry.iter().map(ToString::to_string));
+        let images = images::pinned(&project, &own, &pushed, self.registry.as_ref(), docker)?;
         let running = cluster::services(&project.name, docker)?;
         let contents = apply::read_contents(&project, variables, docker);
         let file_variables = file_variables(self.manifest);
@@ -130,7 +134,8 @@ impl Swarm<'_> {
             Some(report) => smoke_test::print(&report, &context.terminal)?,
             None => context.terminal.warn("nothing was probed: the manifest declares no probes"),
         }
-        context.terminal.say(format!("all {} services of the stack {} run", plan.services.len(), plan.stack));
+        let count = plural::count(plan.services.len(), "service");
+        context.terminal.say(format!("stack {} is up: {count} as planned", plan.stack));
         Ok(())
     }
 }

@@ -86,6 +86,28 @@ fn a_plan_shows_everything_and_changes_nothing() {
 }
 
 #[test]
+fn a_registry_is_for_images_of_this_repository_only() {
+    let mut services = services();
+    services["db"] = json!({ "image": "postgres:16", "restart": "always", "networks": { "default": null } });
+    let digest = format!("sha256:{}", "c".repeat(64));
+    let pulled = json!([{ "Id": "sha256:i", "RepoTags": ["postgres:16"], "RepoDigests": [format!("postgres@{digest}")] }]);
+    let (folder, docker) = (site(), without_services(manager(&services)));
+    std::fs::write(docker.folder.0.join("00.args"), "image inspect *").unwrap();
+    for (kind, text) in
+        [("out", pulled.to_string()), ("err", "Error: No such image: x\n".into()), ("exit", "1".into())]
+    {
+        docker.folder.write(&format!("00.{kind}"), &text);
+    }
+    let output = run(&docker, &folder, &["--dry-run", "--registry", "r.example/t"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output, &folder));
+    let file = folder.read("target/xtask/swarm/stack.yml");
+    assert!(
+        file.contains(&format!("postgres:16@{digest}")) && file.contains("r.example/t/fx-alpha:1@sha256:"),
+        "{file}"
+    );
+}
+
+#[test]
 fn a_stack_that_swarm_cannot_run_is_refused_as_a_whole() {
     let mut services = services();
     services["alpha"]["privileged"] = json!(true);

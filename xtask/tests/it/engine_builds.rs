@@ -327,7 +327,7 @@ fn timings_of_steps_are_shown_and_recorded() {
     assert!(row(&text) && text.contains(" ran, "), "{text}");
     let first = step("alpha-simple-optimized");
     assert!(first["seconds"].as_f64().unwrap() >= 0.2 && first["before"].is_null(), "{first}");
-    // Only alpha is built again; beta's times stay.
+    // Only alpha is rebuilt; beta's times stay.
     let text = built(&["alpha", "--no-cache"]);
     assert!(row(&text) && !text.contains("beta"), "{text}");
     assert_eq!(step("alpha-simple-optimized")["before"], first["seconds"]);

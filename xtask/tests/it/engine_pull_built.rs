@@ -112,7 +112,7 @@ fn a_tag_of_another_image_or_a_silent_registry_only_costs_a_build() {
     let (text, built) = project.pull(&at, &[]);
     assert_eq!(built, set(["api"]), "{text}");
     let warning = format!(
-        "note: not taken: {lie} is not the image that its tag promises\nhelp: remove this tag from the registry\n"
+        "note: rejected {lie}: the image does not match its tag\nhelp: remove this tag from the registry\n"
     );
     assert!(text.contains(&warning), "{text}");
     assert_eq!(content(&project.image("api")), plain_build(&project, "api"));

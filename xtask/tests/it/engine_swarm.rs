@@ -159,8 +159,11 @@ fn install(site: &Site) {
     site.push();
     let text = site.done();
     assert!(text.contains("Not published, because Compose binds them to one address: alpha:1001"), "{text}");
-    assert!(text.contains("volume data (beta): on this node, node-one"), "{text}");
-    assert!(text.contains("2 of 2 passed") && text.contains("all 2 services of the stack"), "{text}");
+    assert!(
+        text.contains("volume data (beta): local to a node; the service is pinned to node-one"),
+        "{text}"
+    );
+    assert!(text.contains("2 of 2 passed") && text.contains("is up: 2 services as planned"), "{text}");
     assert!(!text.contains("open-sesame"), "{text}");
     for service in ["alpha", "beta"] {
         assert!(site.image_of(service).contains("@sha256:"), "{}", site.image_of(service));
@@ -225,7 +228,7 @@ fn lose_a_node(site: &mut Site) {
     for expected in [
         format!("note: the node {node} is down: Swarm starts its tasks on other nodes; beta cannot move"),
         format!("beta: its data is on the node {node}, which is down"),
-        format!("nodes without contact: {node} (down)"),
+        format!("unreachable nodes: {node} (down)"),
         "help: bring the lost nodes back".to_owned(),
     ] {
         assert!(text.contains(&expected), "{expected}: {text}");

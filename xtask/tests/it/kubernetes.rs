@@ -109,7 +109,7 @@ fn images_without_a_digest_are_named_and_nothing_is_written() {
     let (output, text) = run(&docker, &folder, &[]);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
-        text.contains("alpha: fx-alpha:latest-optimized was built again since hub.example/t/fx-alpha:latest-optimized was pushed"),
+        text.contains("alpha: fx-alpha:latest-optimized was rebuilt after hub.example/t/fx-alpha:latest-optimized was pushed"),
         "{text}"
     );
     assert!(!folder.0.join("kubernetes").exists());
@@ -244,6 +244,6 @@ fn a_workload_that_is_not_ready_is_shown_with_pods_logs_and_events() {
         .on("kubectl * get pods *", 0, "NAME     READY   STATUS\nbeta-1   0/1     ImagePullBackOff\n", "")
         .on("kubectl * logs *", 0, "[pod/beta-1] key open-sesame\n", "")
         .on("kubectl * get events *", 0, "alpha-0   Pulled   other\nbeta-1   Failed   cannot pull\n", "");
-    let (output, _) = run(&docker, &folder, &["--by-tag", "--apply"]);
+    let (output, _) = run(&docker, &folder, &["--by-tag", "--apply", "--namespace", "demo"]);
     snapshot!("kubernetes_not_ready", output, folder);
 }

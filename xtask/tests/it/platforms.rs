@@ -106,7 +106,7 @@ fn unknown_and_unwanted_platforms_are_refused_before_docker_is_asked() {
         (
             clash,
             &["--edition", "all", "--platform", "linux/arm64"],
-            "web:latest-arm64 would be the tag of two images",
+            "tag conflict: web:latest-arm64 names both",
         ),
     ] {
         let docker = FakeDocker::new();
@@ -151,10 +151,14 @@ fn an_engine_without_emulation_is_not_the_project_s_fault() {
     let help = "help:   let the engine's machine run programs for linux/arm64: `cargo xtask doctor --with-engine` as root";
     assert!(text(&output).contains(help), "{}", text(&output));
     assert!(text(&output).contains("web-arm64 failed at web/Dockerfile:2"), "{}", text(&output));
-    // With emulation, it is a program for another processor.
+    // With emulation, it is a program for another architecture.
     let output = failure(error, "linux/amd64, linux/arm64", "[]\n");
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("run a program for linux/arm64: the failed one is for another processor"));
+    assert!(
+        text(&output).contains(
+            "the failed program was built for another architecture; install its linux/arm64 version"
+        )
+    );
 }
 
 #[test]
@@ -179,7 +183,7 @@ fn a_base_without_the_platform_is_named() {
 #[test]
 fn a_platform_that_is_only_emulated_has_a_stand_in_of_its_own() {
     let stand_in = "[upstream.tool]\nreference = \"tool:1\"\nstand-in = { dockerfile = \"tool/Dockerfile\", emulated = \"tool/emulated\" }\n";
-    // No machine that runs these tests has this processor.
+    // No machine that runs these tests has this architecture.
     let repository = repository(&format!("[defaults]\nplatforms = [\"linux/riscv64\"]\n{stand_in}"));
     repository.write("web/Dockerfile", "FROM tool:1\n");
     repository.write("tool/Dockerfile", "FROM scratch\nCOPY native /\n");

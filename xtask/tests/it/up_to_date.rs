@@ -85,7 +85,7 @@ fn wrong_options_are_refused_before_anything_is_done() {
         (&["--pull-built"][..], "error: --pull-built needs a registry; nothing was built\n"),
         (
             &["--max-age", "week"],
-            "error: --max-age: `week` is not an age of a minute or more, such as 7d or 12h\n",
+            "error: --max-age: invalid age `week`: use at least 1 minute, such as 7d or 12h\n",
         ),
         (&["--max-age", "1d", "--refresh"], "cannot be used with"),
         (&["--pull-built", "--no-cache", "--registry", "hub.example"], "cannot be used with"),

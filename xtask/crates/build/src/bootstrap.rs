@@ -42,7 +42,7 @@ impl<'a> System<'a> {
         Ok(System { suite, platform, architecture })
     }
 
-    /// Whether this machine's processor cannot run its programs itself.
+    /// Whether this machine needs emulation to run its programs.
     fn is_emulated(&self) -> bool {
         self.platform.is_some_and(Platform::is_emulated)
     }

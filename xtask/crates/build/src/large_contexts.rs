@@ -1,4 +1,4 @@
-//! Warns about large build contexts without an ignore file: any changed file in them causes a new build.
+//! Warns about large build contexts without an ignore file: any change in them triggers a rebuild.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -68,7 +68,7 @@ fn message(folder: &Path, total: Bytes, largest: &[(String, Bytes)], useless: &[
         _ => format!("add these lines to {file}: {}", useless.into_iter().collect::<Vec<_>>().join(", ")),
     };
     format!(
-        "the build context {folder} has {total} and no ignore file, so that any changed file in it causes a new build. Largest: {}\nhelp: {help}",
+        "build context {folder} is {total} and has no .dockerignore: any change in it triggers a rebuild. Largest: {}\nhelp: {help}",
         largest.join(", ")
     )
 }
@@ -98,12 +98,12 @@ mod tests {
         let text = message(Path::new("web"), total, &largest, &["node_modules", ".git"]);
         assert_eq!(
             text,
-            "the build context web has 1kB and no ignore file, so that any changed file in it causes a new build. Largest: node_modules 700B, .git 200B, \
+            "build context web is 1kB and has no .dockerignore: any change in it triggers a rebuild. Largest: node_modules 700B, .git 200B, \
              data 90B\nhelp: add these lines to web/.dockerignore: `.git`, `node_modules`"
         );
         let text = message(Path::new(""), total, &largest, &[]);
         assert!(
-            text.contains("context . has")
+            text.contains("context . is")
                 && text.ends_with("list in ./.dockerignore what the build does not need"),
             "{text}"
         );

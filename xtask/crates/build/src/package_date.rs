@@ -132,7 +132,7 @@ pub fn choose(choice: &PackageDateChoice, now: SystemTime, repository: &Reposito
 /// When it is not one, or less than a minute.
 pub fn parse_age(text: &str) -> Result<Duration, String> {
     let age = humantime::parse_duration(text).ok().filter(|age| age.as_secs() >= 60);
-    age.ok_or_else(|| format!("`{text}` is not an age of a minute or more, such as 7d or 12h"))
+    age.ok_or_else(|| format!("invalid age `{text}`: use at least 1 minute, such as 7d or 12h"))
 }
 
 /// Keeps the date of a refresh: later builds of this week must not fall back to older packages.

@@ -11,8 +11,8 @@ use host::failure::FailureClass;
 use model::image_ref::repository_of;
 use model::platform::Platform;
 
-/// The kernel's answer to a program for another processor (`execve(2)`, ENOEXEC), as the container runtime and shells print it.
-const WRONG_PROCESSOR: &str = "exec format error";
+/// The kernel's answer to a program for another architecture (`execve(2)`, ENOEXEC), as the container runtime and shells print it.
+const WRONG_ARCHITECTURE: &str = "exec format error";
 
 /// BuildKit's error when an index has no image for the platform (containerd, `images/image.go`).
 const NO_IMAGE: &str = "no match for platform in manifest";
@@ -34,11 +34,12 @@ pub(crate) fn explain(
     let Some(platform) = targets.flat_map(|target| &target.platforms).next() else { return Ok(()) };
     let Ok(platform) = platform.parse::<Platform>() else { return Ok(()) };
     let text = format!("{}\n{}", failure.error, failure.tail.join("\n"));
-    if text.to_lowercase().contains(WRONG_PROCESSOR) {
+    if text.to_lowercase().contains(WRONG_ARCHITECTURE) {
         let runs = context.docker.builder_platforms(builder)?;
         if runs.iter().any(|one| one.is_wanted(&platform)) {
-            failure.remedy =
-                Some(format!("run a program for {platform}: the failed one is for another processor"));
+            failure.remedy = Some(format!(
+                "the failed program was built for another architecture; install its {platform} version"
+            ));
         } else {
             failure.class = FailureClass::Machine;
             failure.remedy = Some(emulation::remedy(&[platform]));

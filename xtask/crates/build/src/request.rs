@@ -125,7 +125,7 @@ impl<'m> BuildRequest<'m> {
         for (_, TaggedImage { tags, plain, .. }) in self.images().filter(|(_, image)| !image.plain.is_empty())
         {
             if let Some(tag) = tags.iter().find(|tag| tag.tag().len() > MAX_TAG) {
-                let what = format!("the tag of an image is longer than {MAX_TAG} characters: {tag}");
+                let what = format!("image tag longer than {MAX_TAG} characters: {tag}");
                 return Err(Failure::new(FailureClass::Usage, what, "use a shorter --tag"));
             }
             known.extend(plain);
@@ -134,8 +134,7 @@ impl<'m> BuildRequest<'m> {
         let mut all = BTreeSet::new();
         for tag in images {
             if known.contains(&tag) || !all.insert(tag.clone()) {
-                let what =
-                    format!("{tag} would be the tag of two images: one for a platform, one of an edition");
+                let what = format!("tag conflict: {tag} names both a platform's and an edition's image");
                 return Err(Failure::new(FailureClass::Usage, what, "rename the edition"));
             }
         }

@@ -1,4 +1,4 @@
-//! Running programs for other processors on the engine's machine: QEMU, registered in the kernel (Linux, "Kernel Support for
+//! Running programs for other architectures on the engine's machine: QEMU, registered in the kernel (Linux, "Kernel Support for
 //! miscellaneous Binary Formats").
 
 use anyhow::Result;
@@ -66,7 +66,7 @@ fn plan(machine: &Machine, platforms: &[Platform]) -> Result<Vec<ProvisionStep>>
     Ok(steps)
 }
 
-/// QEMU's name of a processor, as in `qemu-aarch64`.
+/// QEMU's name of an architecture, as in `qemu-aarch64`.
 fn qemu_name(platform: &Platform) -> &str {
     match platform.architecture() {
         "amd64" => "x86_64",

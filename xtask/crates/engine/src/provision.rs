@@ -29,7 +29,7 @@ pub enum ProvisionStep {
     Update,
     /// Install packages.
     Install(Vec<String>),
-    /// Register emulators of other processors in the kernel.
+    /// Register emulators of other architectures in the kernel.
     Emulate(Vec<String>),
     /// Start the daemon through systemd.
     StartService,

@@ -1,4 +1,4 @@
-//! Operating system and processor of an image.
+//! Operating system and architecture of an image.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ impl Platform {
         Platform { os: os.to_owned(), architecture: architecture.to_owned(), variant: None }
     }
 
-    /// Linux on this machine's processor.
+    /// Linux on this machine's architecture.
     pub fn of_this_machine() -> Platform {
         let architecture = match std::env::consts::ARCH {
             "x86_64" => "amd64",
@@ -33,7 +33,7 @@ impl Platform {
         Platform::new("linux", architecture)
     }
 
-    /// Whether this machine's processor cannot run its programs itself.
+    /// Whether this machine needs emulation to run its programs.
     pub fn is_emulated(&self) -> bool {
         !Platform::of_this_machine().is_wanted(self)
     }

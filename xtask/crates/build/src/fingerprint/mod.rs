@@ -1,4 +1,4 @@
-//! The fingerprint of an image: a hash of everything its build can read. If it has not changed, the image need not be built again.
+//! The fingerprint of an image: a hash of everything its build can read. If it has not changed, the image need not be rebuilt.
 //!
 //! It covers the Dockerfile, the files that the context sends, arguments, labels, platform, named contexts, the names of secrets,
 //! the IDs of the base images and of the frontend, and the same of every target that it depends on. Two things stay out: the commit

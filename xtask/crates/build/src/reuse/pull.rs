@@ -70,8 +70,7 @@ impl Reuse<'_> {
         context: &Context,
     ) -> Result<Vec<PulledImage>> {
         if !self.uses_engine {
-            let what =
-                "nothing is pulled: only for the engine's own builder, the platform of its images is known";
+            let what = "--pull-built ignored: it works only with the engine's own builder";
             context
                 .terminal
                 .warn(format!("{what}\nhelp: omit --pull-built, or choose the builder `default`"));
@@ -99,7 +98,7 @@ impl Reuse<'_> {
             if !print.is_some_and(|print| self.is_wanted(plan, &candidate, print, image)) {
                 let Candidate { repository, tag, .. } = &candidate;
                 context.terminal.warn(format!(
-                    "not taken: {repository}:{tag} is not the image that its tag promises\nhelp: remove this tag from the registry"
+                    "rejected {repository}:{tag}: the image does not match its tag\nhelp: remove this tag from the registry"
                 ));
                 continue;
             }

@@ -244,6 +244,6 @@ pub struct Secret {
     pub plain: String,
     /// The command in the service's image.
     pub command: Vec<String>,
-    /// The variable with which the service reads the entry from a file instead, for Swarm secrets. Default: none.
+    /// The variable for the path of a file that holds the entry, as in `…_FILE`. Needed for Swarm secrets. Default: none.
     pub file_variable: Option<String>,
 }

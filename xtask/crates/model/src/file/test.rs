@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-/// What `test` requires of the containers in a throwaway stack. A missing key requires nothing. A service's own `test` replaces
-/// single keys of this table.
+/// What `test` requires of the containers in a throwaway stack. A missing key requires nothing. A service's own `test` overrides
+/// individual keys of this table.
 ///
 /// ```toml
 /// [test]

@@ -20,7 +20,7 @@ pub fn is_size(text: &str) -> bool {
     text[..digits].parse::<u64>().is_ok_and(|number| number > 0) && units.contains(&&text[digits..])
 }
 
-/// Processors, in thousandths where they are not whole.
+/// CPUs, in thousandths where they are not whole.
 fn processors(text: &str) -> Option<String> {
     let thousandths = (text.parse::<f64>().ok()? * 1000.0).round();
     (thousandths >= 1.0).then(|| {
@@ -51,7 +51,7 @@ pub(super) fn set(workload: &mut Workload, service: &ClusterService, gaps: &mut 
     workload.limits = resources(&limits);
     workload.requests = resources(&service.reservations());
     if limits.pids.is_some() {
-        gaps.add(&name, "limit of processes", "the kubelet's own limit applies");
+        gaps.add(&name, "pids limit", "the kubelet's limit applies");
     }
     workload.grace_seconds =
         service.stop_grace_period.as_deref().and_then(|text| seconds(text, 0)).map(i64::from);

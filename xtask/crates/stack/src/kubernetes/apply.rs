@@ -75,16 +75,20 @@ fn rollout(plan: &KubernetesPlan, kubectl: &Kubectl, timeout: Duration, terminal
         let line = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
         write!(what, "\n  {}: {line}{}", workload.name, state(workload, kubectl))?;
     }
-    let names = failed.iter().filter(|(workload, _)| workload.kind != WorkloadKind::Job);
-    let undo: Vec<String> = names
-        .map(|(workload, _)| {
-            let kind = workload.kind.name().to_lowercase();
-            format!("`kubectl --context {} rollout undo {kind}/{}`", kubectl.context(), workload.name)
+    let remedy = remedy(failed.iter().map(|(workload, _)| *workload), &kubectl.command_line());
+    Err(Failure::new(FailureClass::Failed, what, remedy).into())
+}
+
+/// How to continue after a failed rollout. Jobs have no earlier revision to roll back to.
+fn remedy<'w>(failed: impl Iterator<Item = &'w Workload>, kubectl: &str) -> String {
+    let undo: Vec<String> = failed
+        .filter(|workload| workload.kind != WorkloadKind::Job)
+        .map(|workload| {
+            format!("`{kubectl} rollout undo {}/{}`", workload.kind.name().to_lowercase(), workload.name)
         })
         .collect();
-    let remedy =
-        format!("fix the errors above and run the same command again, or go back: {}", undo.join(", "));
-    Err(Failure::new(FailureClass::Failed, what, remedy).into())
+    let again = "fix the errors above and run the same command again";
+    if undo.is_empty() { again.to_owned() } else { format!("{again}, or roll back: {}", undo.join(", ")) }
 }
 
 /// The pods of a workload, the ends of their logs, and their last events, indented.
@@ -111,4 +115,23 @@ fn state(workload: &Workload, kubectl: &Kubectl) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_workloads_with_revisions_are_rolled_back() {
+        let workload =
+            |name: &str, kind: WorkloadKind| Workload { name: name.into(), kind, ..Workload::default() };
+        let (web, job) = (workload("web", WorkloadKind::StatefulSet), workload("seed", WorkloadKind::Job));
+        let kubectl = "kubectl --context c --namespace n";
+        let again = "fix the errors above and run the same command again";
+        assert_eq!(
+            remedy([&web, &job].into_iter(), kubectl),
+            format!("{again}, or roll back: `{kubectl} rollout undo statefulset/web`")
+        );
+        assert_eq!(remedy([&job].into_iter(), kubectl), again);
+    }
 }

@@ -44,12 +44,12 @@ pub(super) fn set(
         None => gaps.add(
             &name,
             "the image is not on this engine",
-            "its user is unknown; the pod must not run as root",
+            "its user is unknown; the pod will not start if the image runs as root (`runAsNonRoot`)",
         ),
         Some(_) if is_root => gaps.add(&name, "runs as root", "the namespace must allow it"),
         Some(user) if number.is_none() => {
             let what = format!("user {user} is a name");
-            gaps.add(&name, what, "Kubernetes cannot tell whether it is root; set `user` to its number");
+            gaps.add(&name, what, "Kubernetes cannot tell whether it is root; set `user` to its UID");
         }
         Some(_) => {}
     }

@@ -13,7 +13,7 @@ use engine::images::Image;
 use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
 use model::image_ref::{ImageRef, Registry, is_reference};
-use model::manifest::Manifest;
+use model::manifest::{Manifest, Service};
 
 /// Where digests come from.
 pub struct ImageSource<'a> {
@@ -66,11 +66,12 @@ impl ImageSource<'_> {
             return Ok(PinnedImage { repository, pin: Pin::Digest(digest.to_owned()) });
         }
         let own = ImageRef::of_text(reference);
-        let is_own = self.manifest.services.iter().any(|service| service.image == own.repository());
+        let is_named = |service: &Service| service.pulled.is_none() && service.image == own.repository();
+        let is_own = self.manifest.services.iter().any(is_named);
         let remote = match self.registry {
             Some(registry) if is_own && !has_host(reference) => own.at(registry),
             None if is_own && !has_host(reference) && !self.by_tag => {
-                return Err(format!("{reference} is in no registry"));
+                return Err(format!("no registry given for {reference}"));
             }
             _ => own,
         };
@@ -92,13 +93,13 @@ impl ImageSource<'_> {
             return Ok(digest.to_owned());
         }
         if self.pushed.digest_of(remote, None).is_some() {
-            return Err(format!("{reference} was built again since {remote} was pushed"));
+            return Err(format!("{reference} was rebuilt after {remote} was pushed"));
         }
         match self.docker.digest_in_registry(remote) {
             Ok(Ok(digest)) => Ok(digest),
             Ok(Err(message)) => {
                 let line = message.lines().last().unwrap_or_default();
-                Err(format!("{remote} is not in the registry: {}", line.trim_start_matches("ERROR: ")))
+                Err(format!("cannot resolve {remote}: {}", line.trim_start_matches("ERROR: ")))
             }
             Err(error) => Err(format!("{remote}: {error:#}")),
         }

@@ -103,6 +103,12 @@ impl Kubectl {
         &self.context
     }
 
+    /// `kubectl` with its context and namespace, as a user types it.
+    pub(super) fn command_line(&self) -> String {
+        let namespace = self.namespace.iter().map(|name| format!(" --namespace {name}")).collect::<String>();
+        format!("kubectl --context {}{namespace}", self.context)
+    }
+
     /// `kubectl ARGS…`.
     pub(super) fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         let cmd = self.runner.cmd("kubectl").arg("--context").arg(&self.context);

@@ -64,7 +64,7 @@ impl Mounting<'_> {
             {
                 temporary(workload, path, false, None);
                 let what = format!("the image's volume {path}");
-                self.gaps.add(&workload.service, what, "a temporary folder; its content ends with the pod");
+                self.gaps.add(&workload.service, what, "an emptyDir, deleted with the pod");
             }
         }
         for used in &service.configs {
@@ -96,7 +96,7 @@ impl Mounting<'_> {
         let Some(key) = source(mount) else {
             temporary(workload, &mount.target, false, None);
             let what = format!("anonymous volume at {}", mount.target);
-            return self.gaps.add(&service, what, "a temporary folder; its content ends with the pod");
+            return self.gaps.add(&service, what, "an emptyDir, deleted with the pod");
         };
         let volume = self.project.volumes.get(&key).cloned().unwrap_or_default();
         let name = names::label(&key);
@@ -169,7 +169,7 @@ impl Mounting<'_> {
             return self.gaps.add(&workload.service, what, "not mounted");
         }
         temporary(workload, &mount.target, false, None);
-        self.gaps.add(&workload.service, what, "an empty temporary folder; its content ends with the pod");
+        self.gaps.add(&workload.service, what, "an emptyDir, deleted with the pod");
     }
 }
 

@@ -44,8 +44,7 @@ pub fn plan(input: &PlanInput<'_>) -> Result<KubernetesPlan> {
     for (service, settings) in &project.services {
         let name = object_names[service].clone();
         if name != *service {
-            let instead =
-                format!("named {name}; services that use the old name as a host must use the new one");
+            let instead = format!("named {name}; use {name} as the host name");
             gaps.add(service, "a name that Kubernetes does not accept", instead);
         }
         let mut workload = Workload { name, service: service.clone(), ..Workload::default() };

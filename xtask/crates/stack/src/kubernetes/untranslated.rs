@@ -26,31 +26,45 @@ pub(super) fn set(workload: &mut Workload, service: &ClusterService, gaps: &mut 
     left_out(service.userns_mode.is_some(), "userns_mode", "the runtime's default");
     left_out(!service.devices.is_empty(), "devices", "left out; use a device plugin");
     left_out(!service.ulimits.is_empty(), "ulimits", "the runtime's defaults");
-    left_out(service.init == Some(true), "init: true", "the program is process 1");
+    left_out(service.init == Some(true), "init: true", "the program runs as PID 1");
     left_out(service.stop_signal.is_some(), "stop_signal", "the image's signal, else SIGTERM");
     left_out(service.logging.is_some(), "logging", "the cluster's logging");
     left_out(!service.labels.is_empty(), "labels", "left out");
     left_out(!service.deploy.labels.is_empty(), "deploy.labels", "left out");
     left_out(!service.volumes_from.is_empty(), "volumes_from", "left out");
-    left_out(
-        service.deploy.endpoint_mode.as_deref() == Some("dnsrr"),
-        "endpoint_mode: dnsrr",
-        "one virtual IP",
-    );
+    left_out(service.deploy.endpoint_mode.as_deref() == Some("dnsrr"), "endpoint_mode: dnsrr", "a ClusterIP");
     left_out(service.deploy.rollback_config.is_some(), "rollback_config", "left out");
-    let policy = service.deploy.restart_policy.as_ref();
-    let condition = policy.and_then(|policy| policy.condition.as_deref());
-    let restart = service.restart.as_deref().unwrap_or_default();
-    let ends = ["no", "none"].contains(&condition.unwrap_or(restart))
-        || condition.unwrap_or(restart).starts_with("on-failure");
-    left_out(ends && own_kind != WorkloadKind::Job, "restart on failure only", "restarted whenever it ends");
+    if let Some((setting, instead)) = restart(service, own_kind) {
+        left_out(true, &setting, instead);
+    }
     for (dependency, how) in &service.depends_on {
-        let waits = match how.condition.as_str() {
-            "service_healthy" => "is healthy",
-            "service_completed_successfully" => "has completed",
+        let state = match how.condition.as_str() {
+            "service_healthy" => "healthy",
+            "service_completed_successfully" => "completed",
             _ => continue,
         };
-        left_out(true, &format!("waits until {dependency} {waits}"), "starts at once; it must retry");
+        left_out(true, &format!("depends_on {dependency} ({state})"), "starts at once and must retry");
+    }
+}
+
+/// A restart policy that the workload does not have, and what it does instead. Deployments and StatefulSets always restart their pods;
+/// Compose's default is `no`.
+fn restart(service: &ClusterService, kind: WorkloadKind) -> Option<(String, &'static str)> {
+    let condition = service.deploy.restart_policy.as_ref().map(|policy| policy.condition.as_deref());
+    let (setting, value) = match (condition, service.restart.as_deref()) {
+        (Some(condition), _) => {
+            let value = condition.unwrap_or("any");
+            (format!("`restart_policy.condition: {value}`"), value)
+        }
+        (None, Some(value)) => (format!("`restart: {value}`"), value),
+        (None, None) => ("no `restart`".to_owned(), "no"),
+    };
+    match (value.split(':').next().unwrap_or_default(), kind) {
+        ("no" | "none", WorkloadKind::Job) => Some((setting, "retried if it fails")),
+        ("no" | "none" | "on-failure", WorkloadKind::Deployment | WorkloadKind::StatefulSet) => {
+            Some((setting, "always restarted"))
+        }
+        _ => None,
     }
 }
 

@@ -70,7 +70,7 @@ pub fn refuse_compose(project: &str, docker: &Docker) -> Result<()> {
     Err(Failure::new(FailureClass::Failed, what, help).into())
 }
 
-/// Writes the stack file, creates secrets and configs, and hands the stack to the swarm.
+/// Writes the stack file, creates secrets and configs, and runs `docker stack deploy`. Services that the plan lacks are removed.
 ///
 /// # Errors
 /// When docker rejects the stack file, before anything has changed; when docker fails later, with what to do.
@@ -92,7 +92,7 @@ pub fn apply(plan: &SwarmPlan, file: &Path, docker: &Docker) -> Result<()> {
         cmd = cmd.arg("--detach=true");
     }
     cmd.arg(&plan.stack).read().map_err(|error| {
-        let what = format!("the swarm may have only a part of the stack {}: {error}", plan.stack);
+        let what = format!("stack {} may be partially deployed: {error}", plan.stack);
         let help = format!(
             "see `docker stack services {}`, fix the error, then run `{PROGRAM} deploy --swarm` again",
             plan.stack

@@ -23,7 +23,7 @@ const LONGEST: usize = 64;
 pub enum ContentKind {
     /// Kept encrypted by the managers; mounted in memory.
     Secret,
-    /// Readable by anyone who may use a manager.
+    /// Readable by anyone with access to a manager.
     Config,
 }
 
@@ -61,7 +61,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// Names a version of a content. The hash includes the swarm's ID, which only those know who may use a manager: the name alone does
+    /// Names a version of a content. The hash includes the swarm's ID, which only those with access to a manager know: the name alone does
     /// not let anyone guess a weak secret.
     pub fn new(kind: ContentKind, key: &str, bytes: Vec<u8>, stack: &str, cluster: &str) -> Content {
         let mut hash = Sha256::new();

@@ -96,7 +96,7 @@ impl Watch<'_> {
                 if matches!(planned.expected, Expected::Running(_) | Expected::EveryNode)
                     && since.1.elapsed() < STABLE
                 {
-                    state = State::Waiting("running, but only for a moment".to_owned());
+                    state = State::Waiting(format!("running for less than {} s", STABLE.as_secs()));
                 } else if self.done.insert(name.clone()) {
                     self.terminal.say(format!("{name}: {}", look.places(tasks, planned)));
                 }
@@ -144,7 +144,7 @@ impl Failed<'_> {
             .map(|node| format!("{} ({})", node.name(), node.status.to_lowercase()))
             .collect();
         if !lost.is_empty() {
-            write!(details, "\n  nodes without contact: {}", lost.join(", ")).ok();
+            write!(details, "\n  unreachable nodes: {}", lost.join(", ")).ok();
         }
         if !fine.is_empty() {
             write!(details, "\n  as planned: {}", fine.join(", ")).ok();
@@ -155,7 +155,7 @@ impl Failed<'_> {
             true => again,
             false => format!(
                 "bring the lost nodes back, or remove them with `docker node rm --force NODE`; `docker service update \
-                 --force {}_SERVICE` starts an update again that waits for a lost node; {again}",
+                 --force {}_SERVICE` restarts an update that is stuck on a lost node; {again}",
                 self.plan.stack
             ),
         };

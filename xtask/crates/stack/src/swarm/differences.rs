@@ -92,7 +92,13 @@ pub(super) fn restart_policy(
     let restart = compose.restart.as_deref();
     match restart.map(|text| text.split_once(':').unwrap_or((text, ""))) {
         // It may fail until the services that it needs are up.
-        _ if matches!(expected, Expected::Completed(_)) => json!({ "condition": "on-failure" }),
+        _ if matches!(expected, Expected::Completed(_)) => {
+            if matches!(restart, None | Some("no")) {
+                let setting = restart.map_or("no `restart`".to_owned(), |value| format!("restart: {value}"));
+                conversion.note(name, setting, "restarted until it exits with 0");
+            }
+            json!({ "condition": "on-failure" })
+        }
         Some(("no", _)) => json!({ "condition": "none" }),
         Some(("on-failure", attempts)) => {
             json!({ "condition": "on-failure", "max_attempts": attempts.parse::<u64>().ok() })

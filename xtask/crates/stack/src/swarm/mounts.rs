@@ -56,7 +56,7 @@ pub(super) fn convert(
             }
             (kind, _) => {
                 let what = format!("volumes: Swarm has no mounts of type `{kind}`");
-                conversion.fault(name, what, "mount a named volume, a folder or tmpfs instead");
+                conversion.fault(name, what, "mount a named volume, a bind mount or tmpfs instead");
             }
         }
         if mount.kind == "tmpfs" && mount.tmpfs.mode.is_some() {
@@ -141,7 +141,7 @@ fn pinned(
         || input.project.services.iter().filter(|(_, other)| shares(other)).find_map(|(other, _)| now(other));
     let Some(node) = now(name).or_else(others) else {
         let instead = format!(
-            "on this node, {}, and the service stays here",
+            "local to a node; the service is pinned to {}",
             input.cluster.name_of(&input.cluster.node)
         );
         conversion.note(name, data, instead);

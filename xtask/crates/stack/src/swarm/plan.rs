@@ -225,7 +225,7 @@ impl Expected {
             Expected::Nothing => "0".to_owned(),
             Expected::Running(count) => count.to_string(),
             Expected::EveryNode => "one per node".to_owned(),
-            Expected::Completed(count) => format!("{count}, until done"),
+            Expected::Completed(count) => format!("{count}, runs to completion"),
         }
     }
 }

@@ -111,7 +111,7 @@ fn services_with_data_stay_on_their_node_and_stop_first() {
     let file = fixture.file();
     assert!(file.contains("- \"node.id==y\"") && file.contains("order: stop-first"), "{file}");
     assert!(file.contains("\"/tmp\"") && file.contains("size: 67108864"), "{file}");
-    let note = "/srv: on this node, host-x (x), and the service stays here";
+    let note = "/srv: local to a node; the service is pinned to host-x (x)";
     assert!(fixture.notes().iter().any(|found| found == note), "{:?}", fixture.notes());
 }
 
@@ -145,7 +145,7 @@ fn only_public_and_requested_ports_are_published() {
     let fixture = Fixture { publish: vec!["web:90", "other:1"], ..Fixture::of(services.clone()) };
     assert_eq!(
         fixture.plan().unwrap_err().to_string(),
-        "nothing was deployed: 2 problems\n  web: it has no port 90 in `ports`\n  other: --publish names a service \
+        "nothing was deployed: 2 problems\n  web: no port 90 in `ports`\n  other: --publish names a service \
          that is not part of the stack\nhelp: choose one of these ports for --publish: 80, 81, 82\nhelp: name a \
          service of the Compose file in --publish"
     );
@@ -228,6 +228,7 @@ fn what_swarm_does_differently_is_noted_once_for_all_services() {
             "depends_on (2)",
             "gpus (2)",
             "no `restart` (2)",
+            "restart: no (1)",
             "security_opt: no-new-privileges (2)"
         ]
     );

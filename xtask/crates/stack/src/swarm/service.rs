@@ -70,7 +70,7 @@ impl<'a> Conversion<'a> {
                 (_, false) => format!("choose one of these ports for --publish: {list}"),
             };
             let what = match service {
-                Some(_) => format!("it has no port {} in `ports`", request.port),
+                Some(_) => format!("no port {} in `ports`", request.port),
                 None => "--publish names a service that is not part of the stack".to_owned(),
             };
             self.fault(&request.service, what, help);
@@ -97,7 +97,7 @@ pub(super) fn convert(
             let (what, help) = reason.split_once("\nhelp: ").unwrap_or((reason, ""));
             conversion.fault(name, what, help);
         }
-        None => conversion.fault(name, "it has no image", "add `image` to the service"),
+        None => conversion.fault(name, "no `image`", "add `image` to the service"),
     }
     differences::report(name, compose, conversion);
     let (mounts, place) = mounts::convert(name, compose, conversion);
@@ -223,7 +223,7 @@ fn environment(
                 found.insert(file_variable.clone(), format!("/run/secrets/{variable}"));
             }
             Some(None) => {
-                let instead = "part of the service's definition, which anyone who may use a manager can read; \
+                let instead = "part of the service's definition, which anyone with access to a manager can read; \
                                if the service can read it from a file, declare `file-variable` in the manifest";
                 conversion.note(name, format!("environment.{variable}, a secret"), instead);
                 found.insert(variable.clone(), value.to_owned());

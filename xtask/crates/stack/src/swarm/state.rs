@@ -68,7 +68,7 @@ impl Look {
     /// The state of a service.
     pub(super) fn state(&self, name: &str, planned: &PlannedService) -> State {
         let Some(service) = self.services.get(name) else {
-            return State::Waiting("the swarm does not have it".to_owned());
+            return State::Waiting("not created yet".to_owned());
         };
         let update = service.update_status.clone().unwrap_or_default();
         match update.state.as_str() {
@@ -79,7 +79,7 @@ impl Look {
             "paused" | "rollback_paused" => {
                 return State::Failed(format!("{}: {}", update.state, update.message));
             }
-            "rollback_started" => return State::Waiting(format!("Swarm rolls it back: {}", update.message)),
+            "rollback_started" => return State::Waiting(format!("rolling back: {}", update.message)),
             _ => {}
         }
         let current = self.current(service);
@@ -230,7 +230,7 @@ mod tests {
         let paused = state(NEW, json!({ "State": "paused", "Message": "why" }), tasks.clone(), "Ready");
         assert_eq!(paused, State::Failed("paused: why".to_owned()));
         let started = state(OLD, json!({ "State": "rollback_started", "Message": "why" }), tasks, "Ready");
-        assert_eq!(started, State::Waiting("Swarm rolls it back: why".to_owned()));
+        assert_eq!(started, State::Waiting("rolling back: why".to_owned()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use build::push::digests::Digests;
 use engine::variables::Variables;
 use host::paths::Repository;
-use model::image_ref::{name_of, path_of, repository_of};
+use model::image_ref::{familiar, name_of, path_of, repository_of};
 use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 
@@ -65,6 +65,13 @@ impl<'a> OwnImages<'a> {
     /// Whether a reference without variables is one of our images.
     pub fn owns(&self, reference: &str) -> bool {
         self.knows(name_of(reference), registry_of(reference))
+    }
+
+    /// Whether a reference without variables is one of our images that is built, not pulled.
+    pub fn builds(&self, reference: &str) -> bool {
+        let name = familiar(repository_of(reference));
+        let mut pulled = self.services.iter().filter(|service| service.pulled.is_some());
+        self.owns(reference) && !pulled.any(|service| familiar(&service.image) == name)
     }
 
     /// Whether an image of this name is ours in this registry: where its name says, or below a known registry.
@@ -182,6 +189,21 @@ mod tests {
         ] {
             assert!(!own.owns(other), "{other}");
         }
+    }
+
+    #[test]
+    fn pulled_images_of_the_manifest_are_not_built() {
+        let service = |image: &str, pulled: Option<&str>| Service {
+            image: image.into(),
+            pulled: pulled.map(str::to_owned),
+            ..Service::default()
+        };
+        let (api, redis) = (service("api", None), service("redis", Some("redis:7")));
+        let own = OwnImages { services: vec![&api, &redis], ..OwnImages::of(["api", "redis"], []) };
+        assert!(own.builds("api:1") && own.owns("redis:7"));
+        assert!(
+            !own.builds("docker.io/library/redis:7") && !own.builds("redis:7") && !own.builds("postgres:16")
+        );
     }
 
     #[test]

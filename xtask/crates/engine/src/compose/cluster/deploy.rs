@@ -49,7 +49,7 @@ pub struct ClusterResources {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ResourceAmounts {
-    /// Processors, such as `0.5`.
+    /// CPUs, such as `0.5`.
     #[serde(deserialize_with = "text_or_number")]
     pub cpus: Option<String>,
     /// Bytes.

@@ -109,7 +109,7 @@ pub struct ClusterService {
     /// Bytes; newer files use `deploy.resources`.
     #[serde(deserialize_with = "text_or_number")]
     pub mem_reservation: Option<String>,
-    /// Processors; newer files use `deploy.resources`.
+    /// CPUs; newer files use `deploy.resources`.
     #[serde(deserialize_with = "text_or_number")]
     pub cpus: Option<String>,
     /// Processes; newer files use `deploy.resources`.

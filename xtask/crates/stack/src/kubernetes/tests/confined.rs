@@ -49,6 +49,7 @@ fn root_keeps_its_default_capabilities_and_is_reported() {
         gaps(&plan),
         [
             "a: network_mode: host: the pod's own network",
+            "a: no `restart`: always restarted",
             "a: no health check: a pod counts as ready once it runs",
             "a: privileged: true: no privileges",
             "a: runs as root: the namespace must allow it",
@@ -120,9 +121,12 @@ fn two_ports_of_one_name_get_two_names() {
 fn names_become_valid_and_are_reported() {
     let plan = services(json!({ "My_API": { "image": "a", "expose": ["80"] } }));
     assert_eq!(object(&plan, "Service", "my-api")["metadata"]["name"], "my-api");
-    assert!(gaps(&plan).contains(
-        &"My_API: a name that Kubernetes does not accept: named my-api; services that use the old name as a host must use the new one".to_owned()
-    ));
+    assert!(
+        gaps(&plan).contains(
+            &"My_API: a name that Kubernetes does not accept: named my-api; use my-api as the host name"
+                .to_owned()
+        )
+    );
 }
 
 #[test]
@@ -175,8 +179,30 @@ fn each_path_is_mounted_once_and_each_folder_is_its_own() {
             { "name": "temporary-2", "mountPath": "/a-b" }])
     );
     let gaps = gaps(&plan);
-    assert!(gaps.contains(
-        &"a: bind mount at /srv: an empty temporary folder; its content ends with the pod".to_owned()
-    ));
+    assert!(gaps.contains(&"a: bind mount at /srv: an emptyDir, deleted with the pod".to_owned()));
     assert!(gaps.contains(&"a: bind mount at /x: not mounted".to_owned()), "{gaps:?}");
+}
+
+#[test]
+fn restart_policies_that_differ_are_reported() {
+    let plan = services(json!({
+        "always": { "image": "a", "restart": "always" },
+        "any": { "image": "a", "deploy": { "restart_policy": {} } },
+        "failure": { "image": "a", "restart": "on-failure:3" },
+        "job": { "image": "a" },
+        "missing": { "image": "a" },
+        "no": { "image": "a", "restart": "no", "depends_on": { "job": { "condition": "service_completed_successfully" } } },
+        "policy": { "image": "a", "deploy": { "restart_policy": { "condition": "none" } } },
+    }));
+    let gaps: Vec<String> = gaps(&plan).into_iter().filter(|gap| gap.contains("restart")).collect();
+    assert_eq!(
+        gaps,
+        [
+            "no: `restart: no`: always restarted",
+            "failure: `restart: on-failure:3`: always restarted",
+            "policy: `restart_policy.condition: none`: always restarted",
+            "missing: no `restart`: always restarted",
+            "job: no `restart`: retried if it fails",
+        ]
+    );
 }
