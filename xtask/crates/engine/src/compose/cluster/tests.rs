@@ -12,6 +12,7 @@ fn everything_in_the_answer_is_read() {
     assert_eq!([port(0), port(2), port(3)], [(Some("80"), true), (None, false), (Some("8000-8001"), false)]);
     assert_eq!(service.environment["A"].as_ref().map(Hidden::reveal), Some("b$c"));
     assert_eq!(service.environment["B"], None);
+    assert_eq!(service.labels["price"], "$5");
     assert_eq!((service.replicas(), service.limits().cpus.as_deref()), (2, Some("0.5")));
     assert_eq!(service.reservations().memory.as_deref(), Some("10485760"));
     assert_eq!(service.ulimits["nofile"], Ulimit::Pair { soft: 1, hard: 2 });
