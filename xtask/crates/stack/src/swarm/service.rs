@@ -178,7 +178,7 @@ fn published(
         |port: u16| requests.iter().any(|request| request.service == name && request.port == port);
     let mut found = Vec::new();
     for port in &compose.ports {
-        if !ports::is_public(port) && !is_requested(port.target) {
+        if !port.is_public() && !is_requested(port.target) {
             planned.withheld.push(port.target.to_string());
             continue;
         }

@@ -49,3 +49,21 @@ fn no_value_of_the_environment_is_in_debug_output() {
     let project = ClusterProject::read(ANSWER).unwrap();
     assert!(!format!("{project:?}").contains("sesame"));
 }
+
+#[test]
+fn only_ports_of_all_addresses_are_public() {
+    let port = |address: &str| -> ClusterPort {
+        serde_json::from_value(serde_json::json!({ "host_ip": address, "target": 80 })).unwrap()
+    };
+    for (address, public) in [
+        ("", true),
+        ("0.0.0.0", true),
+        ("::", true),
+        ("127.0.0.1", false),
+        ("::1", false),
+        ("10.0.0.5", false),
+    ] {
+        assert_eq!(port(address).is_public(), public, "{address}");
+    }
+    assert!(ClusterPort::default().is_public());
+}
