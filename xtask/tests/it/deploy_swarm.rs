@@ -148,6 +148,20 @@ fn a_stack_file_that_docker_rejects_changes_nothing() {
 }
 
 #[test]
+fn secrets_that_only_the_compose_file_has_are_masked() {
+    let (password, url) = ("pa55-of-compose", format!("postgres://u:{}@db/x", "pa55-in-url"));
+    let mut services = services();
+    services["beta"]["environment"] = json!({ "DB_PASSWORD": password, "URL": url });
+    let rejection = format!("invalid: {password} and {url}\n");
+    let docker = without_services(manager(&services)).on("stack config *", 1, "", &rejection);
+    let folder = site();
+    let text = told(&run(&docker, &folder, &[]), &folder);
+    assert!(text.contains("invalid: *** and ***"), "{text}");
+    assert!(text.contains("environment.DB_PASSWORD, a secret (beta): part of"), "{text}");
+    assert!(!text.contains("pa55"), "{text}");
+}
+
+#[test]
 fn a_rolled_back_service_is_reported_with_its_tasks_and_no_secret_is_in_a_command_line() {
     let image = |name: &str, digest: &str| format!("r.example/t/fx-{name}:1@sha256:{}", digest.repeat(64));
     let service = |name: &str, image: &str, state: &str| {

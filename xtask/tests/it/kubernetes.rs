@@ -242,8 +242,13 @@ fn a_workload_that_is_not_ready_is_shown_with_pods_logs_and_events() {
         .on("kubectl * rollout status * statefulset/alpha", 0, "", "")
         .on("kubectl * rollout status *", 1, "", "Waiting…\nerror: timed out waiting for the condition\n")
         .on("kubectl * get pods *", 0, "NAME     READY   STATUS\nbeta-1   0/1     ImagePullBackOff\n", "")
-        .on("kubectl * logs *", 0, "[pod/beta-1] key open-sesame\n", "")
+        .on("kubectl * logs *", 0, "[pod/beta-1] key open-sesame, cert mounted-sesame\n", "")
         .on("kubectl * get events *", 0, "alpha-0   Pulled   other\nbeta-1   Failed   cannot pull\n", "");
+    let mut services = services();
+    services["beta"]["secrets"] = json!([{ "source": "cert", "target": "cert" }]);
+    let secrets = json!({ "cert": { "name": "fixture_cert", "content": "mounted-sesame" } });
+    let config = json!({ "name": "fixture", "services": services, "secrets": secrets }).to_string();
+    let docker = first(docker, "compose * config --format json*", 0, &config, "");
     let (output, _) = run(&docker, &folder, &["--by-tag", "--apply"]);
     snapshot!("kubernetes_not_ready", output, folder);
 }

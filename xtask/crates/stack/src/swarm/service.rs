@@ -228,7 +228,14 @@ fn environment(
                 conversion.note(name, format!("environment.{variable}, a secret"), instead);
                 found.insert(variable.clone(), value.to_owned());
             }
-            None => drop(found.insert(variable.clone(), value.to_owned())),
+            None => {
+                if conversion.input.secrets.is_secret(variable, value) {
+                    let instead = "part of the service's definition, which anyone who may use a manager can read; \
+                                   if the service can read it from a file, declare it under `secrets`";
+                    conversion.note(name, format!("environment.{variable}, a secret"), instead);
+                }
+                found.insert(variable.clone(), value.to_owned());
+            }
         }
     }
     found
