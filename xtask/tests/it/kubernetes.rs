@@ -121,6 +121,22 @@ fn images_without_a_digest_are_named_and_nothing_is_written() {
 }
 
 #[test]
+fn an_image_that_is_not_the_one_in_the_registry_was_not_pushed() {
+    let folder = stack();
+    pushed(&folder, "sha256:a");
+    let record = folder.read("target/xtask/digests.json").replace("t/fx-beta:", "other/fx-beta:");
+    folder.write("target/xtask/digests.json", &record);
+    for (config, code) in [("sha256:b", 0), ("sha256:newer", 1)] {
+        let raw = json!({ "schemaVersion": 2, "config": { "digest": config }, "layers": [] }).to_string();
+        let docker = first(docker(&services()), "buildx imagetools inspect *", 0, &raw, "");
+        let (output, text) = run(&docker, &folder, &[]);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        let refused = "beta: the image here was not pushed: the registry has another one as hub.example/t/fx-beta:latest-optimized";
+        assert_eq!(text.contains(refused), code == 1, "{text}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_refused_before_anything_is_asked_or_written() {
     let folder = stack();
     for (args, what) in [
