@@ -162,6 +162,21 @@ fn secrets_that_only_the_compose_file_has_are_masked() {
 }
 
 #[test]
+fn a_swarm_that_does_not_list_tasks_is_not_one_without_tasks() {
+    let docker = without_services(manager(&services()))
+        .on("stack config *", 0, "", "")
+        .on("secret ls *", 0, "", "")
+        .on("secret create *", 0, "id\n", "")
+        .on("stack deploy *", 0, "", "")
+        .on("stack ps *", 1, "", "Error response from daemon: the swarm does not have a leader\n");
+    let folder = site();
+    let output = run(&docker, &folder, &["--timeout", "1"]);
+    let text = told(&output, &folder);
+    assert_ne!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("the swarm does not have a leader"), "{text}");
+}
+
+#[test]
 fn a_rolled_back_service_is_reported_with_its_tasks_and_no_secret_is_in_a_command_line() {
     let image = |name: &str, digest: &str| format!("r.example/t/fx-{name}:1@sha256:{}", digest.repeat(64));
     let service = |name: &str, image: &str, state: &str| {
@@ -194,7 +209,7 @@ fn a_rolled_back_service_is_reported_with_its_tasks_and_no_secret_is_in_a_comman
     let folder = site();
     snapshot!("deploy_swarm_rolled_back", run(&docker, &folder, &[]), folder);
     let calls = changes(&docker);
-    assert!(calls[0].starts_with("secret create --label=com.docker.stack.namespace=p --label=images.swarm.content=ALPHA_KEYS p_ALPHA_KEYS_"), "{calls:?}");
+    assert!(calls[0].starts_with("secret create --label=com.docker.stack.namespace=p --label=images.swarm.content=alpha.ALPHA_KEYS p_alpha.ALPHA_KEYS_"), "{calls:?}");
     assert!(calls[0].ends_with(" -"), "{calls:?}");
     assert!(calls[2].contains("--with-registry-auth --prune --detach=true p"), "{calls:?}");
     assert!(!docker.calls().join("\n").contains(KEYS));

@@ -174,7 +174,10 @@ fn content(
             let unset = || failed(format!("{kind} {key}: {variable} is not set"), "set it in .env");
             value.ok_or_else(unset)?.as_bytes().to_vec()
         }
-        _ => Vec::new(),
+        _ => {
+            let what = format!("{kind} {key} has no `file`, `content` or `environment`");
+            return Err(failed(what, "add one of them in the Compose file").into());
+        }
     };
     if bytes.len() > LARGEST {
         let what = format!("{kind} {key} has {} bytes; Kubernetes accepts {LARGEST}", bytes.len());

@@ -188,7 +188,10 @@ fn secrets_reach_services_as_files_and_are_in_no_output() {
         assert!(!file.contains(hidden) && !format!("{plan:?}").contains(hidden), "{hidden}: {file}");
     }
     assert!(!plan.text(&Cluster::default()).contains("t0ken"));
-    assert_eq!(plan.contents.iter().map(|content| content.key.as_str()).collect::<Vec<_>>(), ["KEYS", "db"]);
+    assert_eq!(
+        plan.contents.iter().map(|content| content.key.as_str()).collect::<Vec<_>>(),
+        ["db", "web.KEYS"]
+    );
     for variable in ["TOKEN", "DB_PASSWORD", "URL"] {
         let note = format!("environment.{variable}, a secret: part of the service's definition");
         assert!(fixture.notes().iter().any(|found| found.starts_with(&note)), "{:?}", fixture.notes());
@@ -198,6 +201,28 @@ fn secrets_reach_services_as_files_and_are_in_no_output() {
     fixture.secrets = vec![("db", Err("/db: missing".to_owned()))];
     let error = fixture.plan().unwrap_err().to_string();
     assert!(error.contains("web: cannot read the secret `db`: /db: missing"), "{error}");
+}
+
+#[test]
+fn each_service_gets_its_own_value_of_a_secret_variable() {
+    let known = |service: &str| FileVariable {
+        service: service.to_owned(),
+        variable: "KEYS".to_owned(),
+        file_variable: Some("KEYS_FILE".to_owned()),
+    };
+    let service = |value: &str| json!({ "image": "a", "environment": { "KEYS": value } });
+    let mut fixture = Fixture {
+        file_variables: vec![known("a"), known("b")],
+        ..Fixture::of(json!({ "a": service("of-a"), "b": service("of-b") }))
+    };
+    fixture.project["secrets"] = json!({ "b.KEYS": { "name": "p_b", "file": "/b" } });
+    let plan = fixture.plan().unwrap();
+    let contents = plan.contents.iter().map(|content| (content.key.as_str(), content.bytes.0.as_slice()));
+    assert_eq!(contents.collect::<Vec<_>>(), [("a.KEYS", &b"of-a"[..]), ("b.KEYS.", b"of-b")]);
+    let file = plan.stack_file();
+    for key in ["a.KEYS", "b.KEYS."] {
+        assert!(file.contains(&format!("source: \"{key}\"\n        target: \"KEYS\"")), "{file}");
+    }
 }
 
 #[test]

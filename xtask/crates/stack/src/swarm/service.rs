@@ -218,8 +218,13 @@ fn environment(
         let known = known.iter().find(|known| known.variable == *variable);
         match known.map(|known| &known.file_variable) {
             Some(Some(file_variable)) => {
-                conversion.content(ContentKind::Secret, variable, value.as_bytes().to_vec());
-                secrets.push(json!({ "source": variable, "target": variable }));
+                // Another service may have the same variable with another value. Compose's own secrets have their own keys.
+                let mut key = format!("{name}.{variable}");
+                while conversion.input.project.secrets.contains_key(&key) {
+                    key.push('.');
+                }
+                conversion.content(ContentKind::Secret, &key, value.as_bytes().to_vec());
+                secrets.push(json!({ "source": key, "target": variable }));
                 found.insert(file_variable.clone(), format!("/run/secrets/{variable}"));
             }
             Some(None) => {

@@ -122,3 +122,14 @@ fn a_folder_named_secrets_of_someone_else_is_not_ours() {
     write(&tree(&secretive()), output.path(), "production").unwrap_err();
     assert_eq!(fs::read_to_string(secrets.join("key")).unwrap(), "theirs");
 }
+
+#[test]
+fn a_secret_or_config_without_a_source_is_an_error() {
+    for (kind, all) in [("secret", "secrets"), ("config", "configs")] {
+        let service = json!({ "image": "a", all: [{ "source": "s" }] });
+        let project =
+            json!({ "name": "demo", "services": { "a": service }, all: { "s": { "name": "demo_s" } } });
+        let error = try_plan(&project, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{kind} s has no `file`, `content` or `environment`")), "{error}");
+    }
+}
