@@ -1,5 +1,6 @@
 //! `deploy` to a cluster instead of this machine's engine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -91,6 +92,12 @@ impl ClusterArgs {
         }
         Ok(())
     }
+}
+
+/// The values of all variables that are not empty.
+pub(super) fn set(variables: &Variables) -> BTreeMap<String, String> {
+    let names = variables.all().map(|(name, _)| name);
+    names.filter_map(|name| Some((name.to_owned(), variables.get(name)?.to_owned()))).collect()
 }
 
 /// Writes the stack for a cluster and, if asked to, applies it.

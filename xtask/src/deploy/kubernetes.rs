@@ -21,11 +21,11 @@ use stack::kubernetes::images::ImageSource;
 use stack::kubernetes::kubectl::{self, Kubectl};
 use stack::kubernetes::plan::KubernetesPlan;
 use stack::kubernetes::planner::{self, PlanInput};
-use stack::kubernetes::secrecy::SecretFinder;
 use stack::kubernetes::tree::{Overlay, Tree};
 use stack::kubernetes::{Common, is_name, is_size, smoke, write};
 use stack::probes::plan::{ProbePlan, unique_word, values};
 use stack::probes::report::ProbeOutcome;
+use stack::secrecy::SecretFinder;
 
 /// The default folder, in the repository's root.
 const FOLDER: &str = "kubernetes";
@@ -58,8 +58,7 @@ pub(super) fn run(
     let cluster = project.for_cluster()?;
     let references: Vec<String> = cluster.services.values().map(|service| service.image.clone()).collect();
     let images = context.docker.inspect(&references)?;
-    let names = variables.all().map(|(name, _)| name);
-    let set = names.filter_map(|name| Some((name.to_owned(), variables.get(name)?.to_owned()))).collect();
+    let set = super::cluster::set(&variables);
     let secrets = SecretFinder::new(manifest, &set)?;
     let plan = planner::plan(&PlanInput {
         project: &cluster,
@@ -68,6 +67,7 @@ pub(super) fn run(
         variables: &set,
         secrets: &secrets,
     })?;
+    plan.mask(&context.docker.runner.secrets);
     let pinned = ImageSource {
         project: &cluster,
         manifest,
@@ -84,8 +84,6 @@ pub(super) fn run(
     let written = write::write(&tree, &output, &args.overlay)?;
     report(&plan, &tree, &written, kubectl.is_some(), context);
     let Some(kubectl) = kubectl else { return Ok(()) };
-    let hidden = plan.workloads.iter().flat_map(|workload| workload.secret_environment.values());
-    hidden.for_each(|value| context.docker.runner.secrets.add(value.reveal()));
     apply::apply(&plan, &written, &kubectl, args.deadline(), &context.terminal)?;
     smoke_test(&plan, &kubectl, args, manifest, &variables, context)
 }

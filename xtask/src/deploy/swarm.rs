@@ -14,6 +14,7 @@ use host::plural;
 use model::image_ref::Registry;
 use model::manifest::Manifest;
 use stack::deploy::{self, deployed, secrets};
+use stack::secrecy::SecretFinder;
 use stack::swarm::cluster::{self, Cluster};
 use stack::swarm::plan::{FileVariable, PlanInput, SwarmPlan, plan};
 use stack::swarm::ports::PublishRequest;
@@ -101,6 +102,8 @@ impl Swarm<'_> {
     fn plan(&self, variables: &Variables) -> Result<SwarmPlan> {
         let (context, docker) = (self.context, &self.context.docker);
         let project = self.project(variables).for_cluster()?;
+        let secrets = SecretFinder::new(self.manifest, &super::cluster::set(variables))?;
+        secrets.mask(&project, &docker.runner.secrets);
         apply::refuse_compose(&project.name, docker)?;
         apply::refuse_missing_contents(&project, docker)?;
         let pushed = Digests::read(&context.repository)?;
@@ -117,6 +120,7 @@ impl Swarm<'_> {
             images: &images,
             contents: &contents,
             file_variables: &file_variables,
+            secrets: &secrets,
             publish: &self.args.swarm_options.publish,
         })?)
     }

@@ -170,6 +170,35 @@ fn a_stack_file_that_docker_rejects_changes_nothing() {
 }
 
 #[test]
+fn secrets_that_only_the_compose_file_has_are_masked() {
+    let (password, url) = ("pa55-of-compose", format!("postgres://u:{}@db/x", "pa55-in-url"));
+    let mut services = services();
+    services["beta"]["environment"] = json!({ "DB_PASSWORD": password, "URL": url });
+    let rejection = format!("invalid: {password} and {url}\n");
+    let docker = without_services(manager(&services)).on("stack config *", 1, "", &rejection);
+    let folder = site();
+    let text = told(&run(&docker, &folder, &[]), &folder);
+    assert!(text.contains("invalid: *** and ***"), "{text}");
+    assert!(text.contains("environment.DB_PASSWORD, a secret (beta): part of"), "{text}");
+    assert!(!text.contains("pa55"), "{text}");
+}
+
+#[test]
+fn a_swarm_that_does_not_list_tasks_is_not_one_without_tasks() {
+    let docker = without_services(manager(&services()))
+        .on("stack config *", 0, "", "")
+        .on("secret ls *", 0, "", "")
+        .on("secret create *", 0, "id\n", "")
+        .on("stack deploy *", 0, "", "")
+        .on("stack ps *", 1, "", "Error response from daemon: the swarm does not have a leader\n");
+    let folder = site();
+    let output = run(&docker, &folder, &["--timeout", "1"]);
+    let text = told(&output, &folder);
+    assert_ne!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("the swarm does not have a leader"), "{text}");
+}
+
+#[test]
 fn a_rolled_back_service_is_reported_with_its_tasks_and_no_secret_is_in_a_command_line() {
     let image = |name: &str, digest: &str| format!("r.example/t/fx-{name}:1@sha256:{}", digest.repeat(64));
     let service = |name: &str, image: &str, state: &str| {
@@ -202,7 +231,7 @@ fn a_rolled_back_service_is_reported_with_its_tasks_and_no_secret_is_in_a_comman
     let folder = site();
     snapshot!("deploy_swarm_rolled_back", run(&docker, &folder, &[]), folder);
     let calls = changes(&docker);
-    assert!(calls[0].starts_with("secret create --label=com.docker.stack.namespace=p --label=images.swarm.content=ALPHA_KEYS p_ALPHA_KEYS_"), "{calls:?}");
+    assert!(calls[0].starts_with("secret create --label=com.docker.stack.namespace=p --label=images.swarm.content=alpha.ALPHA_KEYS p_alpha.ALPHA_KEYS_"), "{calls:?}");
     assert!(calls[0].ends_with(" -"), "{calls:?}");
     assert!(calls[2].contains("--with-registry-auth --prune --detach=true p"), "{calls:?}");
     assert!(!docker.calls().join("\n").contains(KEYS));

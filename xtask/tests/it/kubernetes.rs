@@ -121,6 +121,22 @@ fn images_without_a_digest_are_named_and_nothing_is_written() {
 }
 
 #[test]
+fn an_image_that_is_not_the_one_in_the_registry_was_not_pushed() {
+    let folder = stack();
+    pushed(&folder, "sha256:a");
+    let record = folder.read("target/xtask/digests.json").replace("t/fx-beta:", "other/fx-beta:");
+    folder.write("target/xtask/digests.json", &record);
+    for (config, code) in [("sha256:b", 0), ("sha256:newer", 1)] {
+        let raw = json!({ "schemaVersion": 2, "config": { "digest": config }, "layers": [] }).to_string();
+        let docker = first(docker(&services()), "buildx imagetools inspect *", 0, &raw, "");
+        let (output, text) = run(&docker, &folder, &[]);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        let refused = "beta: the image here was not pushed: the registry has another one as hub.example/t/fx-beta:latest-optimized";
+        assert_eq!(text.contains(refused), code == 1, "{text}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_refused_before_anything_is_asked_or_written() {
     let folder = stack();
     for (args, what) in [
@@ -242,8 +258,13 @@ fn a_workload_that_is_not_ready_is_shown_with_pods_logs_and_events() {
         .on("kubectl * rollout status * statefulset/alpha", 0, "", "")
         .on("kubectl * rollout status *", 1, "", "Waiting…\nerror: timed out waiting for the condition\n")
         .on("kubectl * get pods *", 0, "NAME     READY   STATUS\nbeta-1   0/1     ImagePullBackOff\n", "")
-        .on("kubectl * logs *", 0, "[pod/beta-1] key open-sesame\n", "")
+        .on("kubectl * logs *", 0, "[pod/beta-1] key open-sesame, cert mounted-sesame\n", "")
         .on("kubectl * get events *", 0, "alpha-0   Pulled   other\nbeta-1   Failed   cannot pull\n", "");
+    let mut services = services();
+    services["beta"]["secrets"] = json!([{ "source": "cert", "target": "cert" }]);
+    let secrets = json!({ "cert": { "name": "fixture_cert", "content": "mounted-sesame" } });
+    let config = json!({ "name": "fixture", "services": services, "secrets": secrets }).to_string();
+    let docker = first(docker, "compose * config --format json*", 0, &config, "");
     let (output, _) = run(&docker, &folder, &["--by-tag", "--apply", "--namespace", "demo"]);
     snapshot!("kubernetes_not_ready", output, folder);
 }

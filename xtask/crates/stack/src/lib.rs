@@ -6,6 +6,7 @@ pub mod http;
 pub mod kubernetes;
 mod parity;
 pub mod probes;
+pub mod secrecy;
 pub mod swarm;
 pub mod switch;
 pub mod throwaway;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::kubernetes::gaps::Gaps;
 use crate::kubernetes::plan::Workload;
-use crate::kubernetes::secrecy::SecretFinder;
+use crate::secrecy::SecretFinder;
 use engine::compose::cluster::{ClusterService, Hidden};
 use host::failure::{Failure, FailureClass};
 

@@ -6,7 +6,7 @@ use crate::kubernetes::amounts::seconds;
 use crate::kubernetes::environment::arguments;
 use crate::kubernetes::gaps::Gaps;
 use crate::kubernetes::plan::{HealthCheck, HealthProbe, Workload};
-use crate::kubernetes::secrecy::SecretFinder;
+use crate::secrecy::SecretFinder;
 use engine::compose::cluster::{ClusterHealthcheck, Hidden};
 use engine::inspect::Healthcheck;
 use model::manifest::Service;

@@ -10,9 +10,10 @@ use build::push::digests::Digests;
 use engine::compose::cluster::ClusterProject;
 use engine::docker::Docker;
 use engine::images::Image;
+use engine::registry::RegistryReader;
 use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
-use model::image_ref::{ImageRef, Registry, is_reference};
+use model::image_ref::{ImageRef, Registry, is_reference, path_of, repository_of};
 use model::manifest::{Manifest, Service};
 
 /// Where digests come from.
@@ -86,6 +87,25 @@ impl ImageSource<'_> {
         Ok(PinnedImage { repository, pin })
     }
 
+    /// Whether it is an image of this repository, in any registry.
+    fn is_own(&self, reference: &str) -> bool {
+        let path = path_of(repository_of(reference));
+        let is_own = |image: &str| path.strip_suffix(image).is_some_and(|r| r.is_empty() || r.ends_with('/'));
+        self.manifest.services.iter().any(|service| is_own(&service.image))
+    }
+
+    /// The digest of `remote`, if it is the local image, from which user, ports, volumes and health check are planned.
+    fn digest_of(&self, local: &Image, remote: &str) -> Result<String, String> {
+        match RegistryReader::new(self.docker).look(remote) {
+            Ok(Some(found)) if found.is(local) => Ok(found.digest),
+            Ok(Some(_)) => {
+                Err(format!("the image here was not pushed: the registry has another one as {remote}"))
+            }
+            Ok(None) => Err(format!("{remote} is not in the registry")),
+            Err(error) => Err(format!("{remote}: {error}")),
+        }
+    }
+
     /// The digest of `remote`, which holds the local image `reference`.
     fn digest(&self, reference: &str, remote: &str) -> Result<String, String> {
         let local = self.images.get(reference);
@@ -94,6 +114,9 @@ impl ImageSource<'_> {
         }
         if self.pushed.digest_of(remote, None).is_some() {
             return Err(format!("{reference} was rebuilt after {remote} was pushed"));
+        }
+        if let Some(local) = local.filter(|_| self.is_own(reference)) {
+            return self.digest_of(local, remote);
         }
         match self.docker.digest_in_registry(remote) {
             Ok(Ok(digest)) => Ok(digest),

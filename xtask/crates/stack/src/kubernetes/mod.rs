@@ -15,7 +15,6 @@ mod objects;
 pub mod plan;
 pub mod planner;
 mod ports;
-pub mod secrecy;
 pub mod smoke;
 pub mod tree;
 mod untranslated;

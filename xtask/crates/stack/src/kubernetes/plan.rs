@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine::compose::cluster::Hidden;
 
 use crate::kubernetes::gaps::Gap;
+use host::secrets::Secrets;
 
 /// What is written for a stack.
 #[derive(Debug)]
@@ -21,6 +22,15 @@ pub struct KubernetesPlan {
     pub secret_files: Vec<MountedFile>,
     /// What Kubernetes cannot express.
     pub gaps: Vec<Gap>,
+}
+
+impl KubernetesPlan {
+    /// Masks the values of all Secrets in output from now on.
+    pub fn mask(&self, secrets: &Secrets) {
+        let values = self.workloads.iter().flat_map(|workload| workload.secret_environment.values());
+        values.for_each(|value| secrets.add(value.reveal()));
+        self.secret_files.iter().for_each(|file| secrets.add(&String::from_utf8_lossy(&file.content.0)));
+    }
 }
 
 /// A service of the Compose file.

@@ -8,8 +8,8 @@ use crate::kubernetes::gaps::Gaps;
 use crate::kubernetes::mounts::{Mounting, object_name, volume_users};
 use crate::kubernetes::names;
 use crate::kubernetes::plan::{FileContent, KubernetesPlan, MountedFile, Workload, WorkloadKind};
-use crate::kubernetes::secrecy::SecretFinder;
 use crate::kubernetes::{amounts, confinement, environment, health, ports, untranslated};
+use crate::secrecy::SecretFinder;
 use engine::compose::cluster::{ClusterProject, ClusterService, ConfigFile};
 use engine::images::Image;
 use host::failure::{Failure, FailureClass};
@@ -173,7 +173,10 @@ fn content(
             let unset = || failed(format!("{kind} {key}: {variable} is not set"), "set it in .env");
             value.ok_or_else(unset)?.as_bytes().to_vec()
         }
-        _ => Vec::new(),
+        _ => {
+            let what = format!("{kind} {key} has no `file`, `content` or `environment`");
+            return Err(failed(what, "add one of them in the Compose file").into());
+        }
     };
     if bytes.len() > LARGEST {
         let what = format!("{kind} {key} has {} bytes; Kubernetes accepts {LARGEST}", bytes.len());

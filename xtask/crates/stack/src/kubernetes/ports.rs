@@ -49,11 +49,12 @@ pub(super) fn set(
     }
 }
 
-/// Ports on loopback stay inside of the cluster; all others get a load balancer.
+/// Ports of all addresses get a load balancer; all others stay inside of the cluster, since anyone may reach a load balancer.
 fn publish(workload: &mut Workload, name: &str, port: &ClusterPort, gaps: &mut Gaps) {
-    if port.is_loopback() {
+    if !port.is_public() {
+        let what = if port.is_loopback() { "loopback" } else { "one address" };
         let instead = "reachable inside the cluster only; from here, use `kubectl port-forward`";
-        return gaps.add(name, "ports published on loopback", instead);
+        return gaps.add(name, format!("ports published on {what}"), instead);
     }
     let protocol = if port.protocol.is_empty() { "TCP".to_owned() } else { port.protocol.to_uppercase() };
     let Some(own) = workload.ports.iter().find(|own| own.number == port.target && own.protocol == protocol)
@@ -81,9 +82,6 @@ fn publish(workload: &mut Workload, name: &str, port: &ClusterPort, gaps: &mut G
     }
     if port.mode == "host" {
         gaps.add(name, "ports with mode: host", "published by a load balancer, not on the node");
-    }
-    if port.host_ip.as_deref().is_some_and(|address| !["", "0.0.0.0", "::"].contains(&address)) {
-        gaps.add(name, "ports published on one address", "published on the load balancer's address");
     }
     let entry = (number, own.clone());
     if workload.published.iter().any(|(other, port)| *other == number && port.protocol == protocol) {

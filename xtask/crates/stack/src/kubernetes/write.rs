@@ -1,6 +1,7 @@
 //! Writes a tree: whole folders, replaced by renaming. Files that this program did not write, or that have changed since, are never
 //! replaced.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -17,8 +18,9 @@ use host::program::PROGRAM;
 const MARK: &str = "# Written by ";
 /// Before the hash of the rest of a marked file.
 const HASH: &str = " deploy --kubernetes, sha256 ";
-/// Folders whose files have no mark.
-const UNMARKED: [&str; 2] = ["configs", "secrets"];
+/// Lists the files beside it that have no mark: a line `HASH NAME` for each. The hash of a weak secret lets its readers guess the secret,
+/// but only those who may read the secret itself can read the list: it has the same mode, and git ignores it with the secrets.
+const LIST: &str = ".written";
 
 /// Writes the base and one overlay below `output`, and returns the overlay's folder. Both or none are replaced.
 ///
@@ -78,11 +80,23 @@ fn swap(replaced: &[(&Path, PathBuf)], staging: &Path) -> Result<()> {
 
 fn write_files(files: &TreeFiles, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot write {}", folder.display()))?;
-    for (name, file) in files {
+    for (name, file) in files.iter().chain(&lists(files)) {
         let path = folder.join(name);
         write_file(&path, file).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// A [`LIST`] for each folder that has files without a mark.
+fn lists(files: &TreeFiles) -> TreeFiles {
+    let mut found: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for (path, file) in files.iter().filter(|(_, file)| !file.is_marked) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let line = format!("{} {name}\n", hash(&file.content));
+        *found.entry(path.with_file_name(LIST)).or_default() += &line;
+    }
+    let file = |lines: String| TreeFile { content: lines.into_bytes(), is_private: true, is_marked: true };
+    found.into_iter().map(|(path, lines)| (path, file(lines))).collect()
 }
 
 fn write_file(path: &Path, file: &TreeFile) -> std::io::Result<()> {
@@ -105,20 +119,18 @@ fn hash(content: &[u8]) -> String {
 fn foreign_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
-    let unmarked = UNMARKED.map(|name| folder.join(name));
-    // Without our kustomization, the other folders are not ours either.
-    let has_own = is_own(&folder.join("kustomization.yaml"));
     while let Some(folder) = open.pop() {
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
         };
+        let listed = listed(&folder.join(LIST));
         for entry in entries {
             let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
             if path.is_dir() && !path.is_symlink() {
                 open.push(path);
-            } else if !(is_own(&path) || has_own && unmarked.contains(&folder)) {
+            } else if !(is_own(&path) || is_listed(&path, &listed)) {
                 found.push(path);
             }
         }
@@ -133,4 +145,18 @@ fn is_own(path: &Path) -> bool {
     let line = String::from_utf8_lossy(&bytes[..end]);
     let recorded = line.strip_prefix(MARK).and_then(|line| line.split_once(HASH)).map(|(_, hash)| hash);
     recorded == Some(hash(bytes.get(end + 1..).unwrap_or_default()).as_str())
+}
+
+/// The lines of a [`LIST`], or nothing if this program did not write it.
+fn listed(path: &Path) -> Vec<String> {
+    match fs::read_to_string(path) {
+        Ok(text) if is_own(path) => text.lines().skip(1).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_listed(path: &Path, listed: &[String]) -> bool {
+    let Ok(bytes) = fs::read(path) else { return false };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    listed.contains(&format!("{} {name}", hash(&bytes)))
 }

@@ -267,12 +267,11 @@ pub fn services(stack: &str, docker: &Docker) -> Result<BTreeMap<String, Running
 
 /// A stack's tasks, including those that ended.
 pub(super) fn tasks(stack: &str, docker: &Docker) -> Result<Vec<Task>> {
-    let ids = docker.cmd(["stack", "ps", "--quiet", "--no-trunc", stack]).capture()?;
-    // Without any task, docker fails.
-    if !ids.success() && ids.stderr.contains("nothing found in stack") {
-        return Ok(Vec::new());
+    match docker.cmd(["stack", "ps", "--quiet", "--no-trunc", stack]).read() {
+        // Without any task, docker fails.
+        Err(error) if error.to_string().contains("nothing found in stack") => Ok(Vec::new()),
+        ids => inspect("task", &ids?, docker),
     }
-    inspect("task", &ids.stdout, docker)
 }
 
 /// `docker inspect` of the objects that still exist.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use crate::secrecy::SecretFinder;
 use crate::swarm::cluster::{Cluster, RunningService};
 use crate::swarm::contents::{Content, ContentKind};
 use crate::swarm::ports::PublishRequest;
@@ -19,7 +20,6 @@ use host::table::{Align, Table};
 const VERSION: &str = "3.12";
 
 /// What a plan is computed from.
-#[derive(Debug)]
 pub struct PlanInput<'a> {
     /// The Compose project.
     pub project: &'a ClusterProject,
@@ -33,6 +33,8 @@ pub struct PlanInput<'a> {
     pub contents: &'a BTreeMap<(ContentKind, String), Result<Vec<u8>, String>>,
     /// Variables that become secrets.
     pub file_variables: &'a [FileVariable],
+    /// Recognizes secrets in other variables.
+    pub secrets: &'a SecretFinder,
     /// Ports to publish that Compose binds to one address.
     pub publish: &'a [PublishRequest],
 }

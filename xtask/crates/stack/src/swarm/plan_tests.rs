@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::secrecy::SecretFinder;
 use crate::swarm::cluster::{Cluster, Node, RunningService};
 use crate::swarm::contents::ContentKind;
 use crate::swarm::plan::{Expected, FileVariable, PlanInput, SwarmPlan, plan};
 use crate::swarm::ports::PublishRequest;
 use engine::compose::cluster::ClusterProject;
 use host::failure::Failure;
+use model::manifest::Manifest;
 
 /// What a test changes.
 #[derive(Default)]
@@ -63,6 +65,7 @@ impl Fixture {
             images: &images,
             contents: &contents,
             file_variables: &self.file_variables,
+            secrets: &SecretFinder::new(&Manifest::default(), &BTreeMap::new()).unwrap(),
             publish: &publish,
         })
     }
@@ -168,7 +171,8 @@ fn secrets_reach_services_as_files_and_are_in_no_output() {
         secrets: vec![("db", Ok(b"pa55word-of-db".to_vec()))],
         ..Fixture::of(json!({ "web": {
             "image": "a",
-            "environment": { "KEYS": "s3cret-of-keys", "TOKEN": "t0ken", "UNSET": null, "PRICE": "5$$" },
+            "environment": { "KEYS": "s3cret-of-keys", "TOKEN": "t0ken", "UNSET": null, "PRICE": "5$$",
+                "DB_PASSWORD": "pa55", "URL": format!("postgres://u:{}@db/x", "pa55word-of-url") },
             "secrets": [{ "source": "db", "target": "db" }],
         } }))
     };
@@ -184,13 +188,41 @@ fn secrets_reach_services_as_files_and_are_in_no_output() {
         assert!(!file.contains(hidden) && !format!("{plan:?}").contains(hidden), "{hidden}: {file}");
     }
     assert!(!plan.text(&Cluster::default()).contains("t0ken"));
-    assert_eq!(plan.contents.iter().map(|content| content.key.as_str()).collect::<Vec<_>>(), ["KEYS", "db"]);
-    let note = "environment.TOKEN, a secret: part of the service's definition";
-    assert!(fixture.notes().iter().any(|found| found.starts_with(note)), "{:?}", fixture.notes());
+    assert_eq!(
+        plan.contents.iter().map(|content| content.key.as_str()).collect::<Vec<_>>(),
+        ["db", "web.KEYS"]
+    );
+    for variable in ["TOKEN", "DB_PASSWORD", "URL"] {
+        let note = format!("environment.{variable}, a secret: part of the service's definition");
+        assert!(fixture.notes().iter().any(|found| found.starts_with(&note)), "{:?}", fixture.notes());
+    }
+    assert!(!fixture.notes().iter().any(|found| found.contains("PRICE")), "{:?}", fixture.notes());
 
     fixture.secrets = vec![("db", Err("/db: missing".to_owned()))];
     let error = fixture.plan().unwrap_err().to_string();
     assert!(error.contains("web: cannot read the secret `db`: /db: missing"), "{error}");
+}
+
+#[test]
+fn each_service_gets_its_own_value_of_a_secret_variable() {
+    let known = |service: &str| FileVariable {
+        service: service.to_owned(),
+        variable: "KEYS".to_owned(),
+        file_variable: Some("KEYS_FILE".to_owned()),
+    };
+    let service = |value: &str| json!({ "image": "a", "environment": { "KEYS": value } });
+    let mut fixture = Fixture {
+        file_variables: vec![known("a"), known("b")],
+        ..Fixture::of(json!({ "a": service("of-a"), "b": service("of-b") }))
+    };
+    fixture.project["secrets"] = json!({ "b.KEYS": { "name": "p_b", "file": "/b" } });
+    let plan = fixture.plan().unwrap();
+    let contents = plan.contents.iter().map(|content| (content.key.as_str(), content.bytes.0.as_slice()));
+    assert_eq!(contents.collect::<Vec<_>>(), [("a.KEYS", &b"of-a"[..]), ("b.KEYS.", b"of-b")]);
+    let file = plan.stack_file();
+    for key in ["a.KEYS", "b.KEYS."] {
+        assert!(file.contains(&format!("source: \"{key}\"\n        target: \"KEYS\"")), "{file}");
+    }
 }
 
 #[test]

@@ -29,11 +29,6 @@ impl FromStr for PublishRequest {
     }
 }
 
-/// Whether Compose publishes a port on all addresses.
-pub(super) fn is_public(port: &ClusterPort) -> bool {
-    matches!(port.host_ip.as_deref(), None | Some("" | "0.0.0.0" | "::"))
-}
-
 /// The port as people write it: `PUBLISHED→TARGET/PROTOCOL`.
 pub(super) fn text(port: &ClusterPort) -> String {
     let published = port.published.as_deref().unwrap_or("any");
@@ -63,24 +58,6 @@ pub(super) fn file(port: &ClusterPort) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_ports_of_all_addresses_are_public() {
-        let port = |address: &str| -> ClusterPort {
-            serde_json::from_value(json!({ "host_ip": address, "target": 80 })).unwrap()
-        };
-        for (address, public) in [
-            ("", true),
-            ("0.0.0.0", true),
-            ("::", true),
-            ("127.0.0.1", false),
-            ("::1", false),
-            ("10.0.0.5", false),
-        ] {
-            assert_eq!(is_public(&port(address)), public, "{address}");
-        }
-        assert!(is_public(&ClusterPort::default()));
-    }
 
     #[test]
     fn requests_name_a_service_and_a_port() {

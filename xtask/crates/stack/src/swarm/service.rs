@@ -178,7 +178,7 @@ fn published(
         |port: u16| requests.iter().any(|request| request.service == name && request.port == port);
     let mut found = Vec::new();
     for port in &compose.ports {
-        if !ports::is_public(port) && !is_requested(port.target) {
+        if !port.is_public() && !is_requested(port.target) {
             planned.withheld.push(port.target.to_string());
             continue;
         }
@@ -218,8 +218,13 @@ fn environment(
         let known = known.iter().find(|known| known.variable == *variable);
         match known.map(|known| &known.file_variable) {
             Some(Some(file_variable)) => {
-                conversion.content(ContentKind::Secret, variable, value.as_bytes().to_vec());
-                secrets.push(json!({ "source": variable, "target": variable }));
+                // Another service may have the same variable with another value. Compose's own secrets have their own keys.
+                let mut key = format!("{name}.{variable}");
+                while conversion.input.project.secrets.contains_key(&key) {
+                    key.push('.');
+                }
+                conversion.content(ContentKind::Secret, &key, value.as_bytes().to_vec());
+                secrets.push(json!({ "source": key, "target": variable }));
                 found.insert(file_variable.clone(), format!("/run/secrets/{variable}"));
             }
             Some(None) => {
@@ -228,7 +233,14 @@ fn environment(
                 conversion.note(name, format!("environment.{variable}, a secret"), instead);
                 found.insert(variable.clone(), value.to_owned());
             }
-            None => drop(found.insert(variable.clone(), value.to_owned())),
+            None => {
+                if conversion.input.secrets.is_secret(variable, value) {
+                    let instead = "part of the service's definition, which anyone who may use a manager can read; \
+                                   if the service can read it from a file, declare it under `secrets`";
+                    conversion.note(name, format!("environment.{variable}, a secret"), instead);
+                }
+                found.insert(variable.clone(), value.to_owned());
+            }
         }
     }
     found

@@ -32,6 +32,11 @@ pub struct ClusterPort {
 }
 
 impl ClusterPort {
+    /// Whether Compose publishes it on all addresses.
+    pub fn is_public(&self) -> bool {
+        matches!(self.host_ip.as_deref(), None | Some("" | "0.0.0.0" | "::"))
+    }
+
     /// Whether only the machine itself can reach it.
     pub fn is_loopback(&self) -> bool {
         self.host_ip.as_deref().is_some_and(|address| address.starts_with("127.") || address == "::1")

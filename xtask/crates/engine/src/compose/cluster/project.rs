@@ -99,7 +99,8 @@ impl ClusterProject {
     /// # Errors
     /// When it is not such an answer.
     pub fn read(text: &str) -> Result<ClusterProject> {
-        serde_json::from_str(text).context("unexpected output of `docker compose config`")
+        // Compose doubles every `$` in its answer, also in keys (compose, `escapeDollarSign`). `$` is not special in JSON.
+        serde_json::from_str(&text.replace("$$", "$")).context("unexpected output of `docker compose config`")
     }
 
     /// All keys that are set but not read, by service.

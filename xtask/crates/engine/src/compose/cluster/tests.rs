@@ -12,6 +12,7 @@ fn everything_in_the_answer_is_read() {
     assert_eq!([port(0), port(2), port(3)], [(Some("80"), true), (None, false), (Some("8000-8001"), false)]);
     assert_eq!(service.environment["A"].as_ref().map(Hidden::reveal), Some("b$c"));
     assert_eq!(service.environment["B"], None);
+    assert_eq!(service.labels["price"], "$5");
     assert_eq!((service.replicas(), service.limits().cpus.as_deref()), (2, Some("0.5")));
     assert_eq!(service.reservations().memory.as_deref(), Some("10485760"));
     assert_eq!(service.ulimits["nofile"], Ulimit::Pair { soft: 1, hard: 2 });
@@ -47,4 +48,22 @@ fn keys_that_are_not_read_are_named_without_their_values() {
 fn no_value_of_the_environment_is_in_debug_output() {
     let project = ClusterProject::read(ANSWER).unwrap();
     assert!(!format!("{project:?}").contains("sesame"));
+}
+
+#[test]
+fn only_ports_of_all_addresses_are_public() {
+    let port = |address: &str| -> ClusterPort {
+        serde_json::from_value(serde_json::json!({ "host_ip": address, "target": 80 })).unwrap()
+    };
+    for (address, public) in [
+        ("", true),
+        ("0.0.0.0", true),
+        ("::", true),
+        ("127.0.0.1", false),
+        ("::1", false),
+        ("10.0.0.5", false),
+    ] {
+        assert_eq!(port(address).is_public(), public, "{address}");
+    }
+    assert!(ClusterPort::default().is_public());
 }

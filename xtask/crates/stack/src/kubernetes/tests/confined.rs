@@ -86,7 +86,8 @@ fn probes_send_localhost_as_host_and_follow_the_images_times() {
 fn only_ports_published_on_all_addresses_leave_the_cluster() {
     let plan = services(json!({ "a": { "image": "a", "networks": { "default": null }, "ports": [
         { "target": 80, "published": "8080", "protocol": "tcp" },
-        { "target": 81, "published": "8081", "host_ip": "127.0.0.1", "protocol": "tcp" }] },
+        { "target": 81, "published": "8081", "host_ip": "127.0.0.1", "protocol": "tcp" },
+        { "target": 82, "published": "8082", "host_ip": "10.0.0.5", "protocol": "tcp" }] },
         "b": { "image": "b", "networks": { "default": null, "back": null } },
         "c": { "image": "c", "networks": { "back": null } } }));
     let public = object(&plan, "Service", "a-public");
@@ -95,6 +96,10 @@ fn only_ports_published_on_all_addresses_leave_the_cluster() {
         public["spec"]["ports"],
         json!([{ "name": "tcp-8080", "port": 8080, "targetPort": 80, "protocol": "TCP" }])
     );
+    for place in ["loopback", "one address"] {
+        let gap = format!("a: ports published on {place}: reachable inside the cluster only");
+        assert!(gaps(&plan).iter().any(|found| found.starts_with(&gap)), "{:?}", gaps(&plan));
+    }
     let ingress = |name: &str| object(&plan, "NetworkPolicy", name)["spec"]["ingress"].clone();
     let from = |rule: &Value| rule["from"][0]["podSelector"]["matchExpressions"][0]["values"].clone();
     assert_eq!(from(&ingress("a")[0]), json!(["a", "b"]));

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::kubernetes::objects::Common;
 use crate::kubernetes::plan::KubernetesPlan;
 use crate::kubernetes::planner::{PlanInput, plan};
-use crate::kubernetes::secrecy::SecretFinder;
 use crate::kubernetes::tree::{Overlay, Pin, PinnedImage, Tree, documents};
+use crate::secrecy::SecretFinder;
 
 /// The answer of Compose 2.26 for a file with most of what a cluster needs.
 const EVERYTHING: &str = include_str!("../../../../engine/src/compose/cluster/compose-2.26.json");

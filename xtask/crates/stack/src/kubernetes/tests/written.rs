@@ -80,6 +80,37 @@ fn files_of_others_and_changed_files_are_never_replaced() {
         .unwrap();
     write(&tree(&secretive()), output.path(), "production").unwrap();
     assert!(output.path().join("overlays/mine/kustomization.yaml").exists());
+    // Secrets have no mark, but the list of what was written.
+    let (edited, added) = (folder.join("secrets/door.env"), folder.join("secrets/tls.key"));
+    let written = fs::read_to_string(&edited).unwrap();
+    for (path, text) in [(&edited, "API_USERS=mine\n"), (&added, "mine")] {
+        fs::write(path, text).unwrap();
+        let error = write(&tree(&secretive()), output.path(), "production").unwrap_err().to_string();
+        assert!(error.contains(&format!("nothing was written: {}\nhelp: ", path.display())), "{error}");
+        assert_eq!(fs::read_to_string(path).unwrap(), text);
+        fs::write(&edited, &written).unwrap();
+    }
+    fs::remove_file(&added).unwrap();
+    write(&tree(&secretive()), output.path(), "production").unwrap();
+}
+
+#[test]
+fn rotated_secrets_replace_those_that_were_written() {
+    let output = tempfile::tempdir().unwrap();
+    let secret = |value: &str| {
+        let environment = json!({ "DB_PASSWORD": value, "TLS_PRIVATE_KEY": format!("{value}\ntwo") });
+        services(json!({ "door": { "image": "a", "environment": environment } }))
+    };
+    for value in ["first", "second", "second"] {
+        let folder = write(&tree(&secret(value)), output.path(), "production").unwrap();
+        let text = fs::read_to_string(folder.join("secrets/door.env")).unwrap();
+        assert!(text.ends_with(&format!("\nDB_PASSWORD={value}\n")), "{text}");
+        let list = folder.join("secrets/.written");
+        assert_eq!(fs::metadata(&list).unwrap().permissions().mode() & 0o777, 0o600);
+        let text = fs::read_to_string(list).unwrap();
+        assert!(text.contains(" door.env\n") && text.contains(" door.TLS_PRIVATE_KEY\n"), "{text}");
+        assert!(!text.contains(value), "{text}");
+    }
 }
 
 #[test]
@@ -90,4 +121,15 @@ fn a_folder_named_secrets_of_someone_else_is_not_ours() {
     fs::write(secrets.join("key"), "theirs").unwrap();
     write(&tree(&secretive()), output.path(), "production").unwrap_err();
     assert_eq!(fs::read_to_string(secrets.join("key")).unwrap(), "theirs");
+}
+
+#[test]
+fn a_secret_or_config_without_a_source_is_an_error() {
+    for (kind, all) in [("secret", "secrets"), ("config", "configs")] {
+        let service = json!({ "image": "a", all: [{ "source": "s" }] });
+        let project =
+            json!({ "name": "demo", "services": { "a": service }, all: { "s": { "name": "demo_s" } } });
+        let error = try_plan(&project, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{kind} s has no `file`, `content` or `environment`")), "{error}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Which values are secrets. Nothing but Secrets may hold them.
+//! Which values of a stack are secrets.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,8 @@ use anyhow::Result;
 
 use contents::scan::Scanner;
 use contents::scan::names::is_secret;
+use engine::compose::cluster::ClusterProject;
+use host::secrets::Secrets;
 use model::manifest::Manifest;
 
 /// Shorter values occur in ordinary text.
@@ -33,14 +35,21 @@ impl SecretFinder {
         Ok(SecretFinder { scanner: Scanner::new(&[])?, values: values.collect(), names })
     }
 
+    /// Masks every variable of the project's services that is, or may be, a secret in output from now on.
+    pub fn mask(&self, project: &ClusterProject, secrets: &Secrets) {
+        let all = project.services.values().flat_map(|service| &service.environment);
+        let set = all.filter_map(|(name, value)| Some((name, value.as_ref()?.reveal())));
+        set.filter(|(name, value)| self.is_secret(name, value)).for_each(|(_, value)| secrets.add(value));
+    }
+
     /// Whether a variable's value is, or may be, a secret.
-    pub(super) fn is_secret(&self, name: &str, value: &str) -> bool {
+    pub(crate) fn is_secret(&self, name: &str, value: &str) -> bool {
         !value.is_empty()
             && (is_secret(name) || self.names.iter().any(|known| known == name) || self.holds_secret(value))
     }
 
     /// Whether a text contains a known secret, a token, a private key, or a URL with a password.
-    pub(super) fn holds_secret(&self, text: &str) -> bool {
+    pub(crate) fn holds_secret(&self, text: &str) -> bool {
         self.values.iter().any(|secret| text.contains(secret))
             // Under this path the scanner also finds passwords in URLs.
             || !self.scanner.lines(".git-credentials", text.as_bytes()).is_empty()
