@@ -61,6 +61,9 @@ pub fn verify(
     Ok(verified)
 }
 
+/// How many builds are named in one line.
+const SHOWN: usize = 8;
+
 /// The builds whose contexts send the state folder.
 fn sent_state(root: &Path, state: &str, services: &[AdoptedService]) -> Option<AdoptionProblem> {
     let is_sent = |build: &Build| {
@@ -76,8 +79,9 @@ fn sent_state(root: &Path, state: &str, services: &[AdoptedService]) -> Option<A
         .filter(|service| is_sent(&service.build))
         .map(|service| service.name.as_str())
         .collect();
+    let about = if sending.len() > SHOWN { format!("{} builds", sending.len()) } else { sending.join(", ") };
     (!sending.is_empty()).then(|| AdoptionProblem {
-        about: sending.join(", "),
+        about,
         what: format!("the build context includes {state}/, which every run changes"),
         remedy: format!("add `{state}` to the context's .dockerignore"),
     })
