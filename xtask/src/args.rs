@@ -82,7 +82,7 @@ pub struct RequestArgs {
     /// Tag without edition and variant [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
-    /// Platforms, such as linux/amd64,linux/arm64 [default: those of the manifest, else the engine's own]
+    /// Platforms, such as linux/amd64,linux/arm64 [default: the manifest's, or the engine's own]
     #[arg(long, value_name = "OS/ARCH", value_delimiter = ',')]
     platform: Vec<String>,
 }
@@ -110,16 +110,16 @@ impl RequestArgs {
     }
 }
 
-/// Which images of services that are built for several platforms.
+/// Which images of multi-platform services to use.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PlatformChoice {
-    /// The images for a platform, such as linux/arm64 [default: those with plain tags]
+    /// Use the images for a platform, such as linux/arm64 [default: images with plain tags]
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<String>,
 }
 
 impl PlatformChoice {
-    /// The manifest; the references of its services are those of the chosen images.
+    /// The manifest, with the chosen images' references in its services.
     ///
     /// # Errors
     /// When the platform or the manifest is invalid.
@@ -136,7 +136,7 @@ impl PlatformChoice {
     }
 }
 
-/// Platforms, each once.
+/// Platforms without duplicates.
 fn platforms(texts: &[String]) -> Result<Vec<Platform>> {
     let mut found: Vec<Platform> = Vec::new();
     for text in texts {

@@ -67,7 +67,7 @@ pub struct Args {
     /// Maximum age of unpinned packages and downloads, such as 7d or 12h; rounded to fixed periods that start on a Monday
     #[arg(long, value_name = "DURATION", default_value = "7d")]
     max_age: String,
-    /// Get the newest packages and base images now, whatever their age
+    /// Get the newest packages and base images now, regardless of age
     #[arg(long, conflicts_with = "max_age")]
     refresh: bool,
     /// Require packages from DATE or later, instead of --max-age
@@ -107,11 +107,11 @@ const EXAMPLES: &str = "Examples:
   cargo xtask build-images --cache-registry hub.example/t --write-cache
   # Get today's fixes of Debian
   cargo xtask build-images --edition all --refresh
-  # Show what took the time
+  # Show the slowest build steps
   cargo xtask build-images --timings
   # Build and push
   cargo xtask build-images --push --registry registry.company.com/team
-  # Pull what another machine has built and pushed with --built-tags
+  # Pull images that another machine pushed with --built-tags
   cargo xtask build-images --pull-built --registry registry.company.com/team";
 
 /// # Errors

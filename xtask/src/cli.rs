@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn every_command_has_examples_that_parse() {
         let own = Cli::<XtaskCommand>::command();
-        // Hidden commands are for this program itself.
+        // Only this program runs hidden commands.
         for command in own.get_subcommands().filter(|command| !command.is_hide_set()) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let examples: Vec<&str> =

@@ -66,7 +66,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Compares images with their originals; those of services with one build, with their size in the lock. `listed`: see
+/// Compares images with their originals or, for services with one build, with their size in the lock. `listed`: see
 /// [`measure::compare`].
 ///
 /// # Errors

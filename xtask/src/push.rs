@@ -30,7 +30,7 @@ pub struct Args {
     /// immutable tags
     #[arg(long)]
     fixed_tags: bool,
-    /// Also push NAME:built-… tags of the images' fingerprints, for `build-images --pull-built` on other machines
+    /// Also push fingerprint tags, NAME:built-…, for `build-images --pull-built` on other machines
     #[arg(long)]
     built_tags: bool,
     /// Maximum parallel pushes

@@ -14,7 +14,7 @@ pub struct Args {
     /// HOST:PORT of the service
     #[arg(required_unless_present = "wait")]
     address: Option<String>,
-    /// Only wait for SECONDS, so that the container runs
+    /// Only wait for SECONDS, to keep the container running
     #[arg(long, value_name = "SECONDS")]
     wait: Option<u64>,
 }

@@ -19,7 +19,7 @@ pub enum Action {
     Cargo(&'static [&'static str]),
     /// Make sure that these programs are installed.
     Programs(&'static [&'static str]),
-    /// Make sure that programs for this architecture run.
+    /// Make sure that this machine can run programs for this architecture.
     Emulation(&'static str),
     /// Run xtask itself with these arguments.
     Xtask(&'static [&'static str]),

@@ -1,4 +1,4 @@
-//! `deploy` to a cluster instead of this machine's engine.
+//! `deploy` to a cluster instead of the local engine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,24 +6,28 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::args;
 use crate::deploy::swarm::SwarmArgs;
 use crate::deploy::{kubernetes, swarm};
+use engine::compose::Project;
 use engine::context::Context;
 use engine::variables::Variables;
 use host::failure::Failure;
 use host::program::PROGRAM;
+use model::image_ref::Registry;
 use model::manifest::Manifest;
+use stack::deploy;
 
 const KUBERNETES: &str = "Kubernetes";
 
-/// Which cluster, and how.
+/// Options for clusters.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Clusters", group = clap::ArgGroup::new("cluster"))]
 pub struct ClusterArgs {
     /// Write a kustomize base and overlay for Kubernetes
     #[arg(long, group = "cluster")]
     kubernetes: bool,
-    /// Deploy to the swarm that the current docker context manages
+    /// Deploy to the swarm of the current Docker context
     #[arg(
         long,
         group = "cluster",
@@ -32,22 +36,22 @@ pub struct ClusterArgs {
     swarm: bool,
     #[command(flatten)]
     pub(super) swarm_options: SwarmArgs,
-    /// Folder to write to [default: kubernetes]
+    /// Output folder [default: kubernetes]
     #[arg(long, value_name = "DIR", requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) output: Option<PathBuf>,
     /// Apply the tree: server-side dry run, apply, wait for the rollout, send probes
     #[arg(long, requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) apply: bool,
-    /// kubectl's context to apply to [default: the current one]
+    /// kubectl context to apply to [default: the current context]
     #[arg(long, value_name = "NAME", requires = "apply", help_heading = KUBERNETES)]
     pub(super) context: Option<String>,
-    /// Namespace of all objects [default: that of the context]
+    /// Namespace of all objects [default: the context's namespace]
     #[arg(long, value_name = "NAME", requires = "kubernetes", help_heading = KUBERNETES)]
     pub(super) namespace: Option<String>,
     /// Overlay that holds the images and secrets
     #[arg(long, value_name = "NAME", default_value = "production", help_heading = KUBERNETES)]
     pub(super) overlay: String,
-    /// Registry for images whose reference has none, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
+    /// Registry for image references without one, HOST[:PORT][/PATH] [default: $SUTRA_REGISTRY]
     #[arg(long, requires = "cluster")]
     pub(super) registry: Option<String>,
     /// Name images by tag instead of digest
@@ -77,30 +81,30 @@ impl ClusterArgs {
     }
 
     /// # Errors
-    /// When a cluster is named before a subcommand, which acts on this machine's engine.
+    /// When `--swarm` or `--kubernetes` is used with a subcommand; subcommands act on the local engine.
     pub(super) fn refuse_with_subcommand(&self) -> Result<(), Failure> {
         if self.swarm {
             return Err(Failure::usage(format!(
-                "--swarm has no subcommands\nhelp: deploy with `{PROGRAM} deploy --swarm`; `docker service` shows \
-                 and changes what runs there"
+                "--swarm has no subcommands\nhelp: deploy with `{PROGRAM} deploy --swarm`; manage the running \
+                 services with `docker service`"
             )));
         }
         if self.kubernetes {
             return Err(Failure::usage(format!(
-                "--kubernetes has no subcommands\nhelp: write with `{PROGRAM} deploy --kubernetes`, apply with --apply"
+                "--kubernetes has no subcommands\nhelp: write the tree with `{PROGRAM} deploy --kubernetes`; add --apply to apply it"
             )));
         }
         Ok(())
     }
 }
 
-/// The values of all variables that are not empty.
+/// All non-empty variables.
 pub(super) fn set(variables: &Variables) -> BTreeMap<String, String> {
     let names = variables.all().map(|(name, _)| name);
     names.filter_map(|name| Some((name.to_owned(), variables.get(name)?.to_owned()))).collect()
 }
 
-/// Writes the stack for a cluster and, if asked to, applies it.
+/// Deploys to Kubernetes or a swarm.
 pub(super) fn run(
     args: &ClusterArgs,
     profiles: &[String],
@@ -108,14 +112,40 @@ pub(super) fn run(
     variables: Variables,
     context: &Context,
 ) -> Result<()> {
-    if args.kubernetes {
-        return kubernetes::run(args, profiles, manifest, variables, context);
+    if !args.kubernetes && !args.swarm {
+        let help = format!("see `{PROGRAM} help deploy`");
+        let what = "deploy needs a subcommand, --swarm or --kubernetes";
+        return Err(Failure::usage(format!("{what}\nhelp: {help}")).into());
     }
-    if args.swarm {
-        return swarm::run(args, profiles, manifest, variables, context);
+    let version = super::version(args.edition.as_deref(), args.tag.as_deref(), manifest, &variables)?;
+    let registry = args::registry(manifest, args.registry.as_deref())?;
+    let deployment = ClusterDeployment { args, profiles, manifest, version, registry, context };
+    if args.kubernetes { kubernetes::run(&deployment, variables) } else { swarm::run(&deployment, variables) }
+}
+
+/// A deployment to a cluster.
+pub(super) struct ClusterDeployment<'a> {
+    pub(super) args: &'a ClusterArgs,
+    profiles: &'a [String],
+    pub(super) manifest: &'a Manifest,
+    /// The value of the version variable.
+    version: String,
+    /// The registry of this repository's images.
+    pub(super) registry: Option<Registry>,
+    pub(super) context: &'a Context,
+}
+
+impl ClusterDeployment<'_> {
+    /// The Compose project with the chosen version.
+    pub(super) fn project(&self, variables: &Variables) -> Project {
+        let project = deploy::project(variables, self.manifest, self.context).profiles(self.profiles);
+        project.variable(self.manifest.variable("VERSION"), &self.version)
     }
-    Err(Failure::usage(format!(
-        "deploy needs a subcommand, --swarm or --kubernetes\nhelp: see `{PROGRAM} help deploy`"
-    ))
-    .into())
+
+    /// Generates missing secrets. If there were any, rereads all variables and returns them.
+    pub(super) fn make_secrets(&self, variables: &Variables) -> Result<Option<Variables>> {
+        let configured = self.project(variables).services()?;
+        let made = super::make_secrets(&configured, self.manifest, variables, self.context)?;
+        made.then(|| Variables::read(self.context)).transpose()
+    }
 }

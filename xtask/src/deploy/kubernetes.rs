@@ -1,21 +1,18 @@
-//! `deploy --kubernetes`.
+//! `cargo xtask deploy --kubernetes`.
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::args;
-use crate::deploy::cluster::ClusterArgs;
+use crate::deploy::cluster::{ClusterArgs, ClusterDeployment};
+use crate::smoke_test::print;
 use build::push::digests::Digests;
-use engine::compose::Project;
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::variables::Variables;
 use host::failure::{Failure, FailureClass};
 use host::plural;
-use host::render::Render as _;
 use model::manifest::{Manifest, Service};
-use stack::deploy;
 use stack::kubernetes::apply;
 use stack::kubernetes::images::ImageSource;
 use stack::kubernetes::kubectl::{self, Kubectl};
@@ -24,36 +21,23 @@ use stack::kubernetes::planner::{self, PlanInput};
 use stack::kubernetes::tree::{Overlay, Tree};
 use stack::kubernetes::{Common, is_name, is_size, smoke, write};
 use stack::probes::plan::{ProbePlan, unique_word, values};
-use stack::probes::report::ProbeOutcome;
 use stack::secrecy::SecretFinder;
 
 /// The default folder, in the repository's root.
 const FOLDER: &str = "kubernetes";
 
-/// Writes the tree and, if asked to, applies it.
+/// Writes the tree and, with `--apply`, applies it.
 ///
 /// # Errors
-/// Invalid options, images without a digest, files that were not written by this program, or a failed apply.
-pub(super) fn run(
-    args: &ClusterArgs,
-    profiles: &[String],
-    manifest: &Manifest,
-    variables: Variables,
-    context: &Context,
-) -> Result<()> {
+/// Invalid options, images without a digest, files not written by this program, a failed apply, or failed probes.
+pub(super) fn run(deployment: &ClusterDeployment<'_>, variables: Variables) -> Result<()> {
+    let ClusterDeployment { args, manifest, registry, context, .. } = deployment;
     refuse_invalid(args)?;
-    // Before anything is written.
+    // Checked before anything is written.
     let kubectl = args.apply.then(|| kubectl(args, context)).transpose()?;
-    let version = super::version(args.edition.as_deref(), args.tag.as_deref(), manifest, &variables)?;
-    let registry = args::registry(manifest, args.registry.as_deref())?;
     require_engine(context)?;
-    let name = manifest.variable("VERSION");
-    let project = |variables: &Variables| -> Project {
-        deploy::project(variables, manifest, context).profiles(profiles).variable(&name, &version)
-    };
-    super::make_secrets(&project(&variables).services()?, manifest, &variables, context)?;
-    let variables = Variables::read(context)?;
-    let project = project(&variables);
+    let variables = deployment.make_secrets(&variables)?.unwrap_or(variables);
+    let project = deployment.project(&variables);
     project.ready()?;
     let cluster = project.for_cluster()?;
     let references: Vec<String> = cluster.services.values().map(|service| service.image.clone()).collect();
@@ -108,12 +92,8 @@ fn smoke_test(
     let values = values(manifest, variables, &unique_word());
     let runner = &context.docker.runner;
     let report = smoke::run(&probes, plan, kubectl, &values, args.deadline(), runner)?;
-    context.terminal.print(report.text());
-    let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
-    match failed.is_empty() {
-        true => Ok(probes.refuse_silence(&report)?),
-        false => bail!("probes did not pass: {}", failed.join(", ")),
-    }
+    print(&report, &context.terminal)?;
+    Ok(probes.refuse_silence(&report)?)
 }
 
 fn common(args: &ClusterArgs, plan: &KubernetesPlan) -> Common {

@@ -349,21 +349,21 @@ impl Deployment<'_> {
     }
 }
 
-/// Generates missing secrets of these services, and says where they are.
+/// Generates these services' missing secrets and reports where they are stored. Returns whether any were missing.
 fn make_secrets(
     configured: &BTreeMap<String, ComposeService>,
     manifest: &Manifest,
     variables: &Variables,
     context: &Context,
-) -> Result<()> {
+) -> Result<bool> {
     let image_of = |service: &str| configured.get(service).map(|service| service.image.clone());
     let env_file = context.repository.dot_env();
     let made = secrets::ensure(manifest, variables, &image_of, &context.docker, &context.repository)?;
-    for secret in made {
-        let (variable, plain, path) = (secret.variable, secret.plain, env_file.display());
+    for secret in &made {
+        let (variable, plain, path) = (&secret.variable, &secret.plain, env_file.display());
         context.terminal.say(format!("generated {variable}; sign in with {plain} from {path}"));
     }
-    Ok(())
+    Ok(!made.is_empty())
 }
 
 fn status(project: &Project, context: &Context) -> Result<()> {

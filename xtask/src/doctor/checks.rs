@@ -187,7 +187,7 @@ fn platforms(declared: &[Platform], facts: &Facts, context: &Context) -> Result<
         return Ok(Check::new(NAME, State::Missing, found, Some(emulation::remedy(&missing))));
     }
     let runs = context.docker.builder_platforms(None)?;
-    // Levels of the same processor say nothing about other machines.
+    // Leave out microarchitecture levels, such as linux/amd64/v2.
     let all: Vec<Platform> =
         runs.into_iter().filter(|one| !one.to_string().starts_with("linux/amd64/")).collect();
     Ok(Check::new(NAME, State::Ok, list(&all), None))

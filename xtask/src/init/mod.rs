@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         return Err(Failure::new(FailureClass::Usage, what, help).into());
     }
     let folder = context.repository.state_folder();
-    // Without a manifest, it is outside of the repository.
+    // Without a manifest, it is outside the repository.
     let state = folder.strip_prefix(root).ok().and_then(Path::to_str).unwrap_or(layout::STATE);
     let verified = verify(root, state, &adoption.services, docker)?;
     report(&adoption, &verified, context);

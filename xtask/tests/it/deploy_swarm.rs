@@ -42,7 +42,7 @@ fn services() -> Value {
     })
 }
 
-/// A manager that runs nothing yet.
+/// A manager without containers.
 fn manager(services: &Value) -> FakeDocker {
     let swarm = json!({ "NodeID": "node-1-of-the-swarm", "LocalNodeState": "active", "ControlAvailable": true, "Cluster": { "ID": "cluster-id" } });
     let node = json!({ "ID": "node-1-of-the-swarm", "Hostname": "one", "Status": "Ready", "Availability": "Active" });
@@ -144,7 +144,10 @@ fn the_same_data_is_not_used_by_compose_and_swarm_at_once() {
     let output = run(&docker, &folder, &[]);
     let text = told(&output, &folder);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("Compose still runs beta of the project p here\nhelp: stop them with"), "{text}");
+    assert!(
+        text.contains("the Compose project p still runs on this engine: beta\nhelp: stop it with"),
+        "{text}"
+    );
     assert_eq!(changes(&docker), Vec::<String>::new());
 }
 

@@ -301,7 +301,7 @@ fn timings_of_steps_are_shown_and_recorded() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("timings");
     for name in ["alpha", "beta"] {
-        // The step's own text holds the number of the process, so that the engine has never run it.
+        // The step contains the process ID, so the engine has never run it.
         let text = format!("FROM debian:trixie-slim\nRUN echo {} {name} > /made && sleep 0.2\n", site.prefix);
         site.folder.write(&format!("{name}/Dockerfile.optimized"), &text);
     }

@@ -1,4 +1,4 @@
-//! `build-images` builds only what has changed, and the images that it keeps equal those of a fresh build.
+//! `build-images` builds only what has changed, and the images that it keeps are identical to those of a fresh build.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
@@ -110,7 +110,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        // Also those that were pushed, which keep the registry's name.
+        // Also pushed images, which keep the registry's name.
         let label = format!("label={}.images.variant", self.name);
         let listed = docker(&["image", "ls", "--quiet", "--no-trunc", "--filter", &label]).stdout;
         let listed = String::from_utf8_lossy(&listed).into_owned();

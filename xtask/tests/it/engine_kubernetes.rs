@@ -1,4 +1,4 @@
-//! `deploy --kubernetes` with the real kubectl: kustomize builds what was written, and a scripted API server receives it.
+//! `deploy --kubernetes` with the real kubectl: kustomize builds the tree, and kubectl applies it to a mock API server.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -43,7 +43,7 @@ fn kustomize_builds_this_repositorys_own_stack() {
     assert_eq!(output.status.code(), Some(0), "{}", told(&output, &out));
     let built = kustomize(&folder.join("overlays/production"));
     insta::with_settings!({
-        // Names and contents of Secrets.
+        // Hashes in the names of Secrets, and their values.
         filters => vec![(r"(env-[a-z-]+)-[0-9a-z]{10}", "$1-[HASH]"), (r"(SUTRA_\w+): [0-9A-Za-z+/=]+\n", "$1: [BASE64]\n")],
         omit_expression => true,
         prepend_module_to_snapshot => false,
@@ -52,8 +52,8 @@ fn kustomize_builds_this_repositorys_own_stack() {
     });
 }
 
-/// An API server that knows the kinds of this tree, and refuses the objects of one name. Returns its port and all changes that it
-/// receives: method, path and query.
+/// A mock API server for the kinds in this tree that rejects objects with one name. Returns its port and the changes it receives: method,
+/// path and query.
 fn api(refused: &'static str) -> (u16, Arc<Mutex<Vec<String>>>) {
     let changes = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&changes);
@@ -83,14 +83,14 @@ fn status(code: u16, reason: &str, message: &str) -> Value {
     json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": message })
 }
 
-/// The kinds by group and version, as discovery lists them.
+/// Kinds by API group and version, for discovery.
 const KINDS: [(&str, &[(&str, &str)]); 3] = [
     ("v1", &[("services", "Service"), ("secrets", "Secret")]),
     ("apps/v1", &[("deployments", "Deployment"), ("statefulsets", "StatefulSet")]),
     ("networking.k8s.io/v1", &[("networkpolicies", "NetworkPolicy")]),
 ];
 
-/// Discovery, and workloads that are ready.
+/// Answers discovery requests, and reports workloads as ready.
 fn read(target: &str) -> (u16, Value) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -145,7 +145,7 @@ fn ready(kind: &str, name: &str) -> Value {
     object
 }
 
-/// Applies the fixture's stack to an API server.
+/// Applies the fixture's stack to the mock API server.
 fn apply(port: u16) -> (Output, String) {
     let (folder, docker) = (stack(), docker(&services()));
     let config = json!({ "apiVersion": "v1", "kind": "Config", "current-context": "scripted",
@@ -155,7 +155,7 @@ fn apply(port: u16) -> (Output, String) {
     folder.write("kubeconfig", &config.to_string());
     let bin = docker.folder.0.join("bin");
     std::fs::remove_file(bin.join("kubectl")).unwrap();
-    // The real kubectl behind the fake docker.
+    // The fake docker comes first on PATH; kubectl is the real one.
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let args =
         ["deploy", "--kubernetes", "--by-tag", "--registry", "hub.example/t", "--apply", "--timeout", "30"];
@@ -183,7 +183,7 @@ fn one_refused_object_leaves_the_cluster_as_it_is() {
 fn accepted_objects_are_applied_after_the_dry_run_of_all() {
     let (port, changes) = api("none");
     let (output, text) = apply(port);
-    // This server forwards no ports.
+    // The mock server does not support port forwarding.
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("applied 8 objects to scripted\nalpha is ready\nbeta is ready\n"), "{text}");
     assert!(text.contains("cannot forward a port to alpha: Error from server (NotFound)"), "{text}");

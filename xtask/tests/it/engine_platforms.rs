@@ -1,4 +1,4 @@
-//! Images for two platforms on a real engine, one of them run by emulation: built, started, pushed as one index, pinned.
+//! Images for two platforms on a real engine, one of them under emulation: built, started, pushed as one index, pinned.
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -13,12 +13,12 @@ use stack::http::Client;
 use crate::support::registry::{Answer, Proxy, Registry};
 use crate::support::{Site, busybox, docker};
 
-/// The file that the image's own processor writes and its server serves.
+/// A build step writes the architecture to a file, which the server serves.
 const WEB: &str = "FROM scratch\nARG TARGETARCH\nCOPY bin/$TARGETARCH/busybox /bin/busybox\n\
                    RUN [\"/bin/busybox\", \"sh\", \"-c\", \"/bin/busybox uname -m > /health\"]\n\
                    EXPOSE 8080\nUSER 65532:65532\nCMD [\"/bin/busybox\", \"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/\"]\n";
 
-/// A repository with one service, which is built for two platforms.
+/// A repository with one service for two platforms.
 fn site(test: &str) -> Site {
     let site = Site::new(test);
     let manifest = format!(
@@ -44,7 +44,7 @@ fn get(address: &str, path: &str) -> String {
     let headers = BTreeMap::new();
     let request = HttpRequest { method: Method::Get, path: path.to_owned(), headers, body: Body::Empty };
     let mut client = Client::new();
-    // The server starts within moments, under emulation a little later.
+    // The server needs a moment to start, and longer under emulation.
     let answers = (0..600).find_map(|_| match client.send(address, &request, Duration::from_secs(10)) {
         Ok(answer) if answer.status == 200 => Some(answer),
         _ => {
@@ -85,7 +85,7 @@ fn each_platform_has_an_image_that_runs() {
     let own = docker(&["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]);
     assert_eq!(architecture(&web), own, "the plain tag");
 
-    // Sizes are accepted, and contents explained, by platform.
+    // `check` and `analyze` work by platform.
     let arm = ["--platform", "linux/arm64"];
     run(&site, &["check", "--accept", "--reason", "first"]);
     let check = run(&site, &[&["check"][..], &arm].concat());
@@ -112,7 +112,7 @@ fn each_platform_has_an_image_that_runs() {
     let native = site.run(&["test"]);
     assert_eq!(native.status.code(), Some(i32::from(own != arm[1])), "{}", site.told(&native));
 
-    // Nothing changed: nothing is built. One platform alone leaves the plain tag.
+    // With nothing changed, nothing is built. Building only the other platform leaves the plain tag unchanged.
     let before = site.tags();
     let again = run(&site, &["build-images"]);
     assert!(site.told(&again).contains("Up to date: 2 images"), "{}", site.told(&again));
@@ -194,7 +194,7 @@ fn an_index_is_pushed_last_and_never_incomplete() {
     let entry = &record["images"][format!("{team}/{name}:2.0")];
     assert_eq!((entry["digest"].as_str(), &entry["platforms"]), (Some(digest.as_str()), by_platform));
 
-    // Again: nothing is sent. One platform alone does not touch the index.
+    // A second push sends nothing. Pushing a single platform does not change the index.
     let sent = proxy.count(&["PUT", "/manifests/"]);
     assert_eq!(
         rows(&run(&site, &push)).iter().map(|(_, state)| state.as_str()).collect::<Vec<_>>(),

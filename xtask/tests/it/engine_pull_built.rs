@@ -1,4 +1,4 @@
-//! `build-images --pull-built` takes an image from a registry only if a build would make the same.
+//! `build-images --pull-built` uses an image from a registry only if a build would produce the same one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ impl Project {
         self.build(&[&["--pull-built", "--registry", registry], more].concat())
     }
 
-    /// Makes this machine forget what it has built, as another machine that never built.
+    /// Removes the built images and the state folder, to act as a machine that never built.
     fn forget(&self, registry: &str) {
         for service in SERVICES {
             let repository = format!("{registry}/{}-{service}", self.name);
@@ -56,7 +56,7 @@ fn another_machine_takes_what_was_pushed_and_builds_the_rest() {
     );
     let tags = said(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
     let own = tags.lines().find(|tag| tag.contains(&project.name) && tag.contains(":built-"));
-    assert_eq!(own, None, "no tag stays here");
+    assert_eq!(own, None, "the engine keeps no built tag");
     let again = project.publish(&at, &[]);
     let unchanged =
         again.lines().filter(|line| line.contains(":built-") && line.contains(" unchanged ")).count();
@@ -71,7 +71,7 @@ fn another_machine_takes_what_was_pushed_and_builds_the_rest() {
     );
     let image: serde_json::Value = serde_json::from_str(&said(&["inspect", &project.image("api")])).unwrap();
     assert_eq!(image[0]["RepoTags"].as_array().unwrap().len(), 1, "{image}");
-    // As a build leaves it. The digest is in the record, for `compose-switch --pin`.
+    // Like a built image. The digest is in the record, for `compose-switch --pin`.
     assert_eq!(image[0]["RepoDigests"].as_array().unwrap().len(), 0, "{image}");
     let record = project.folder.read(".images/digests.json");
     let tag = project.built_tag("api", &report);
@@ -101,7 +101,7 @@ fn a_tag_of_another_image_or_a_silent_registry_only_costs_a_build() {
     let at = registry.address();
     let project = Project::new("lying");
     let report = project.publish(&at, &[]);
-    // The tag now promises what another image is.
+    // The tag now names an image with another fingerprint.
     let lie = project.built_tag("api", &report);
     said(&["tag", &project.image("shared"), &lie]);
     said(&["push", "--quiet", &lie]);
@@ -134,14 +134,14 @@ fn images_with_old_packages_are_not_taken() {
     let at = registry.address();
     let project = Project::new("dated");
     project.write("api/Dockerfile", "FROM scratch\nLABEL how=apt-get\nCOPY . /\n");
-    // The date of this one is in no label, only in the record of the machine that built it.
+    // This image's date is not in a label, only in the record of the machine that built it.
     project.write("shared/Dockerfile", "FROM scratch\nARG PACKAGES_AS_OF\nCOPY . /\n");
     let old = ["--packages-as-of", "2026-01-07"];
     project.publish(&at, &old);
     project.forget(&at);
     assert_eq!(project.pull(&at, &["--max-age", "7d"]).1, set(["api", "shared", "stacked"]));
     project.forget(&at);
-    // A tag tells only the week, and a day of it is later than its Monday.
+    // A tag contains only the Monday of the week, and the requested day is later.
     assert_eq!(project.pull(&at, &old).1, set(["api", "shared", "stacked"]));
     project.forget(&at);
     let week = ["--packages-as-of", "2026-01-05"];
@@ -163,7 +163,7 @@ fn what_is_pulled_is_what_a_build_would_make() {
     let mut pulled = 0;
     project.publish(&at, &[]);
     for round in 0..12 {
-        // Back and forth between few states, so that the registry has some of them.
+        // Switch between a few states, so that the registry has some of them.
         (0..random.usize(1..3)).for_each(|_| mutate(&project, &mut random));
         let lost = SERVICES[random.usize(..SERVICES.len())];
         docker(&["image", "rm", "--force", &project.image(lost)]);

@@ -1,4 +1,4 @@
-//! `deploy --swarm` on two engines in network namespaces of their own, with `endpoint_mode: dnsrr`.
+//! `deploy --swarm` on two engines in separate network namespaces, with `endpoint_mode: dnsrr`.
 
 use std::process::{Command, Output, Stdio};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::swarm::{NODES, REGISTRY, Swarm};
 use crate::support::{Folder, repository, tiny, told, wait};
 
-/// Answers every request, without a library.
+/// Answers every request, without Perl modules.
 const SERVER: &str = r#"$SIG{TERM} = sub { exit }; socket(S, 2, 1, 6); setsockopt(S, 1, 2, pack("l", 1));
     bind(S, pack("S n a4 x8", 2, $ENV{PORT}, "\0\0\0\0")) or exit 4; listen(S, 9);
     while (accept(C, S)) { sysread(C, $b, 4096); open(F, $ENV{KEY_FILE}); $key = <F>;
@@ -65,7 +65,7 @@ volumes: {{ data: {{}} }}
         Site { swarm, folder, name }
     }
 
-    /// Imports a new image of a service, and pushes all images.
+    /// Imports and tags a new image of a service.
     fn image(&self, service: &str, program: &str) {
         let cmd = format!("CMD {}", serde_json::json!(["/usr/bin/perl", "-e", program]));
         let made = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
@@ -137,7 +137,7 @@ fn a_swarm_is_installed_updated_rolled_back_and_loses_a_node() {
     lose_a_node(&mut site);
 }
 
-/// The engine is not part of a swarm, and later nothing was pushed.
+/// The engine is not part of a swarm.
 fn refused_without_a_swarm(site: &Site) {
     for service in ["alpha", "beta"] {
         site.image(service, SERVER);
@@ -173,7 +173,7 @@ fn install(site: &Site) {
     assert_eq!(site.swarm.docker(0, &["ps", "--all", "--quiet", "--filter", "label=images.swarm.probe"]), "");
 }
 
-/// A new image of one service replaces only its tasks; a new secret replaces those that mount it, and the old version goes when no
+/// A new image replaces only the tasks of its service. A new secret replaces the tasks that mount it; the old version is removed once no
 /// rollback needs it.
 fn update(site: &Site) {
     let (alpha, beta, image) = (site.tasks("alpha"), site.tasks("beta"), site.image_of("alpha"));
@@ -206,9 +206,9 @@ fn rollback(site: &Site) {
     assert_eq!((site.image_of("alpha"), site.tasks("beta")), (image, beta));
 }
 
-/// A node is lost during an update: what may run elsewhere does; what has its data there is reported.
+/// A node is lost during an update: services without local data move; a service with data on that node is reported.
 fn lose_a_node(site: &mut Site) {
-    // As if its data had been moved by hand: later deployments keep it where it runs.
+    // Moves beta, as if its data had been moved by hand: later deployments keep it there.
     let lost = site.swarm.docker(0, &["node", "inspect", "--format", "{{.ID}}", NODES[1]]);
     let old = site.swarm.docker(0, &["node", "inspect", "--format", "{{.ID}}", NODES[0]]);
     let (add, remove) =
@@ -233,7 +233,7 @@ fn lose_a_node(site: &mut Site) {
     ] {
         assert!(text.contains(&expected), "{expected}: {text}");
     }
-    // Swarm's updater waits for ever for a task that was lost before it ran. Which task is lost depends on the scheduler.
+    // Swarm's updater waits forever for a task that was lost before it ran. Which task is lost depends on the scheduler.
     let waits = format!("the update waits for a task on the lost node {node}");
     assert!(text.contains("as planned: alpha") || text.contains(&waits), "{text}");
 }

@@ -252,7 +252,7 @@ fn what_the_manifest_declares_is_neither_guessed_nor_left_out_again() {
 #[test]
 fn builds_that_the_manifest_ignores_are_not_adopted() {
     let folder = Folder::new();
-    // `jobs` has no Dockerfile: its problem is ignored, too.
+    // `jobs` has no Dockerfile; that problem is ignored, too.
     for name in ["api", "tools"] {
         folder.write(&format!("{name}/Dockerfile"), "FROM scratch\n");
     }

@@ -1,4 +1,4 @@
-//! `deploy --kubernetes` with a fake docker and a fake kubectl: what is written, what is applied, and when nothing is.
+//! `deploy --kubernetes` with a fake docker and a fake kubectl: the written tree, applying it, and errors.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Output;
@@ -35,7 +35,7 @@ const IMAGES: &str = r#"[
     {"Id":"sha256:a","RepoTags":["fx-alpha:latest-optimized"],"Config":{"User":"65532:65532"}},
     {"Id":"sha256:b","RepoTags":["fx-beta:latest-optimized"],"Config":{"User":"65532:65532","Healthcheck":{"Test":["CMD","/check"]}}}]"#;
 
-/// A docker with this stack, and a kubectl that answers from the same transcripts.
+/// A fake docker with this stack, and a fake kubectl that replays the same transcripts.
 pub fn docker(services: &Value) -> FakeDocker {
     let config = json!({ "name": "fixture", "services": services }).to_string();
     let fake = FakeDocker::new()
@@ -71,7 +71,7 @@ fn run(docker: &FakeDocker, folder: &Folder, args: &[&str]) -> (Output, String) 
     (output, text)
 }
 
-/// The calls of kubectl that change something or ask whether they could.
+/// All `kubectl apply` calls, including dry runs.
 fn applies(docker: &FakeDocker) -> Vec<String> {
     docker
         .calls()
@@ -131,7 +131,7 @@ fn an_image_that_is_not_the_one_in_the_registry_was_not_pushed() {
         let docker = first(docker(&services()), "buildx imagetools inspect *", 0, &raw, "");
         let (output, text) = run(&docker, &folder, &[]);
         assert_eq!(output.status.code(), Some(code), "{text}");
-        let refused = "beta: the image here was not pushed: the registry has another one as hub.example/t/fx-beta:latest-optimized";
+        let refused = "beta: the local image was not pushed: the registry has a different image at hub.example/t/fx-beta:latest-optimized";
         assert_eq!(text.contains(refused), code == 1, "{text}");
     }
 }
@@ -169,7 +169,7 @@ fn without_kubectl_or_a_context_nothing_is_written() {
             "kubectl version *",
             0,
             r#"{"clientVersion":{"major":"1","minor":"20"}}"#,
-            "kubectl 1.20 is too old: 1.22 is needed",
+            "kubectl 1.20 is too old: 1.22 or newer is needed",
         ),
         ("kubectl config current-context", 1, "", "kubectl has no current context; nothing was applied"),
     ] {
@@ -181,7 +181,7 @@ fn without_kubectl_or_a_context_nothing_is_written() {
     assert!(!folder.0.join("kubernetes").exists());
 }
 
-/// Adds an answer that takes precedence over all others.
+/// Adds a response that takes precedence over all others.
 fn first(docker: FakeDocker, pattern: &str, exit: i32, stdout: &str, stderr: &str) -> FakeDocker {
     for (kind, text) in [("args", pattern), ("exit", &exit.to_string()), ("out", stdout), ("err", stderr)] {
         docker.folder.write(&format!("00.{kind}"), text);
@@ -206,7 +206,7 @@ fn a_dry_run_that_fails_changes_nothing() {
     }
 }
 
-/// A cluster that accepts everything and forwards ports to these services.
+/// A cluster that accepts all objects and forwards ports to these services.
 fn cluster(alpha: u16, beta: u16) -> FakeDocker {
     let forwarding = |port: u16, target: u16| format!("Forwarding from 127.0.0.1:{port} -> {target}\n");
     docker(&services())

@@ -1,4 +1,4 @@
-//! Platforms on the command line: plans, tags, and what is wrong with them.
+//! Platforms on the command line: plans, tags and errors.
 
 use std::process::Output;
 
@@ -65,7 +65,7 @@ fn one_platform_has_the_plain_tag_and_an_option_chooses_among_several() {
         let images = planned.as_object().unwrap().keys().filter(|name| name.starts_with("web"));
         assert_eq!(images.count(), 1, "{planned}");
     }
-    // Without any declaration, nothing in the plan says where it was made.
+    // Without declared platforms, the plan does not depend on the machine.
     let (targets, _) = planned(&repository(""), &[]);
     assert!(targets.as_object().unwrap().values().all(|target| target.get("platforms").is_none()));
 }
@@ -90,7 +90,7 @@ fn unknown_and_unwanted_platforms_are_refused_before_docker_is_asked() {
         (
             BOTH,
             &["--platform", "linux/s390x"],
-            "`web` is not built for linux/s390x, only for linux/amd64, linux/arm64\nhelp: name one of these",
+            "`web` is not built for linux/s390x, only for linux/amd64, linux/arm64\nhelp: use one of these",
         ),
         ("[defaults]\nplatforms = [\"arm\"]\n", &[], "defaults.platforms: invalid platform `arm`"),
         (
@@ -101,7 +101,7 @@ fn unknown_and_unwanted_platforms_are_refused_before_docker_is_asked() {
         (
             &format!("{clash}{BOTH}"),
             &[],
-            "tags of linux/arm64 end in `-arm64`, as those of edition `arm64` do: rename the edition",
+            "tags of edition `arm64` end in `-arm64`, like tags of linux/arm64: rename the edition",
         ),
         (
             clash,
@@ -148,10 +148,10 @@ fn an_engine_without_emulation_is_not_the_project_s_fault() {
     let error = "failed to create shim task: exec /bin/sh: exec format error";
     let output = failure(error, "linux/amd64, linux/386", "[]\n");
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-    let help = "help:   let the engine's machine run programs for linux/arm64: `cargo xtask doctor --with-engine` as root";
+    let help = "help:   enable emulation of linux/arm64 on the engine's machine: `cargo xtask doctor --with-engine` as root";
     assert!(text(&output).contains(help), "{}", text(&output));
     assert!(text(&output).contains("web-arm64 failed at web/Dockerfile:2"), "{}", text(&output));
-    // With emulation, it is a program for another architecture.
+    // With emulation, the cause is a program for yet another architecture.
     let output = failure(error, "linux/amd64, linux/arm64", "[]\n");
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(
@@ -170,7 +170,7 @@ fn a_base_without_the_platform_is_named() {
         "start from an image that its registry has for linux/arm64, or remove linux/arm64 from `platforms`";
     assert!(text(&output).contains(help), "{}", text(&output));
 
-    // The engine has it for another platform, so BuildKit asks a registry that does not answer.
+    // The engine has the base for another platform, so BuildKit asks a registry, which does not answer.
     let error = "alpine: failed to resolve source metadata for docker.io/library/alpine:latest: dial tcp: lookup r.example: no such host";
     let image =
         json!([{"Id": "sha256:1", "RepoTags": ["alpine:latest"], "Os": "linux", "Architecture": "amd64"}]);

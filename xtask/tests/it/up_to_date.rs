@@ -1,4 +1,4 @@
-//! `build-images` when nothing has changed: one question to the engine. And the options that decide what is up to date.
+//! With nothing changed, `build-images` queries the engine once. Also tests the options that decide what is up to date.
 
 use crate::support::{FakeDocker, Folder, on_stand_ins, told};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ fn nothing_to_do_takes_one_question() {
     let before = docker.calls().len();
     let again = docker.run(&repository, &["build-images"]);
     assert_eq!(again.status.code(), Some(0), "{}", told(&again, &repository));
-    assert_eq!(docker.calls()[before..], [LIST.to_owned()], "what an ID stands for is known by now");
+    assert_eq!(docker.calls()[before..], [LIST.to_owned()], "labels are cached by ID");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use model::manifest::Build;
 /// Which Compose files to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ComposeChoice {
-    /// The manifest's, or those that Compose finds itself.
+    /// The files in the manifest, or Compose's default files.
     Default,
     /// This one.
     One {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// Words in file names that mark a Dockerfile or Compose file as not for production.
+/// Words in file names that mark a Dockerfile or Compose file as not intended for production.
 const FILE_WORDS: [&str; 13] = [
     "base",
     "ci",
@@ -43,7 +43,7 @@ const FOLDERS: [&str; 14] = [
 /// Last words of folders with tests, such as `ui-tests`.
 const TESTS: [&str; 2] = ["test", "tests"];
 
-/// First words of the names of folders with test data, such as `testfiles-negative`.
+/// First words of test-data folder names, such as `testfiles-negative`.
 const TEST_DATA: [&str; 7] =
     ["testcase", "testcases", "testfile", "testfiles", "testimages", "testutil", "testutils"];
 

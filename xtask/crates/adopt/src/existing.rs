@@ -13,9 +13,9 @@ use model::reader::parse_leniently;
 /// What a manifest declares.
 #[derive(Debug, Clone, Default)]
 pub struct Declared {
-    /// Its Compose files, possibly none; `None` if it does not say.
+    /// Its Compose files, possibly none; `None` if `compose` is not set.
     pub compose: Option<Vec<String>>,
-    /// Its bake files; `None` if it does not say.
+    /// Its bake files; `None` if `bake` is not set.
     pub bake: Option<Vec<String>>,
     /// The builds that it ignores.
     pub ignore: Vec<String>,

@@ -21,7 +21,7 @@ use model::image_ref::name_of;
 use model::manifest::Build;
 
 /// Finds the images that the manifest, if there is one, does not declare. `docker` reads Compose and bake files; without it, only the main
-/// Compose files are read. Files that Docker refuses are reported and left out.
+/// Compose files are read. Files that Docker rejects are reported and left out.
 ///
 /// # Errors
 /// When `.env` or a Compose file cannot be read, or Compose or Buildx is not installed.
@@ -65,7 +65,7 @@ pub(crate) struct Plan<'r> {
     /// Dockerfiles of builds that the manifest ignores.
     pub(crate) ignored: BTreeSet<String>,
     pub(crate) files: &'r BuildFiles,
-    /// The builds of all Compose files, by file, as found by our own limited reader.
+    /// The builds of all Compose files, by file, as found by our limited parser.
     pub(crate) plain: BTreeMap<String, Vec<PlainService>>,
     pub(crate) declared: &'r Declared,
 }
@@ -192,7 +192,7 @@ impl Plan<'_> {
     fn read_builds(&mut self, docker: &Docker) -> Result<()> {
         let (compose, bake) = (self.adoption.compose.clone(), self.adoption.bake.clone());
         let (mut found, refused) = builds::accepted(self.root, compose.as_deref(), &bake, docker)?;
-        // A file that Docker refuses may contain them.
+        // A rejected file may define the ignored builds.
         if refused.is_empty() {
             let ignored = builds::remove_ignored(&self.declared.ignore, &mut found, &self.declared.file)?;
             self.ignored.extend(ignored.into_values().map(|build| build.dockerfile));
@@ -209,7 +209,7 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// Reports files that Docker refuses, and keeps the manifest from naming them.
+    /// Reports files that Docker rejects and leaves them out of the manifest.
     fn leave_out(&mut self, refused: RefusedFiles) {
         let is_declared = match refused.origin {
             BuildOrigin::Compose => self.declared.compose.is_some(),
@@ -359,7 +359,7 @@ impl Plan<'_> {
         self.add(name_of(&image), Origin::Skaffold, build, Some(image.clone()));
     }
 
-    /// Whether the manifest declares builds of this Dockerfile, or ignores one.
+    /// Whether the manifest declares or ignores a build of this Dockerfile.
     pub(crate) fn is_left_out(&self, dockerfile: &str) -> bool {
         self.ignored.contains(dockerfile) || self.declared.mentions(dockerfile)
     }

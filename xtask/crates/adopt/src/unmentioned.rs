@@ -12,7 +12,7 @@ use host::files;
 use model::manifest::Build;
 
 impl Plan<'_> {
-    /// Adopts each of them, except those for development. Needs the names of all services.
+    /// Adopts these Dockerfiles, except development Dockerfiles. Needs the names of all services.
     pub(crate) fn read_dockerfiles(&mut self) {
         let mut shared = BTreeSet::new();
         let mut seen = BTreeSet::new();
@@ -55,7 +55,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The context from a Compose file that Docker has not read, unless the folders suggest another.
+    /// The context from a Compose file that Docker has not read, unless the folders suggest a different context.
     fn context(&self, dockerfile: &str, text: &str) -> (String, String) {
         let guess = context_of(self.root, dockerfile, text, |paths| self.git.ignored(paths));
         let facts = dockerfile::read(text, None, &BTreeMap::new());

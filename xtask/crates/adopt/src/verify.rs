@@ -61,15 +61,15 @@ pub fn verify(
     Ok(verified)
 }
 
-/// How many builds are named in one line.
+/// Maximum number of builds named on one line.
 const SHOWN: usize = 8;
 
-/// The builds whose contexts send the state folder.
+/// Reports builds whose context includes the state folder.
 fn sent_state(root: &Path, state: &str, services: &[AdoptedService]) -> Option<AdoptionProblem> {
     let is_sent = |build: &Build| {
         let context = root.join(&build.context);
         let dockerfile = build.inline.is_none().then(|| root.join(&build.dockerfile));
-        // The build itself reports an ignore file that it cannot use.
+        // The build itself reports an unusable ignore file.
         let ignored = IgnoreFile::of(&context, dockerfile.as_deref()).unwrap_or_default();
         let path = root.join(state).strip_prefix(&context).map(Path::to_owned);
         path.is_ok_and(|path| !ignored.hides(&path.to_string_lossy(), true))
@@ -146,7 +146,7 @@ mod tests {
         let services = [service("api", "."), service("web", "."), service("own", "own")];
         let about = || sent_state(folder.path(), ".images", &services).map(|problem| problem.about);
         assert_eq!(about().as_deref(), Some("api, web"));
-        // An ignore file of one Dockerfile, then one for all.
+        // First an ignore file for one Dockerfile, then one for the whole context.
         files::write_atomically(&folder.path().join("web/Dockerfile.dockerignore"), b"*\n!web\n").unwrap();
         assert_eq!(about().as_deref(), Some("api"));
         files::write_atomically(&folder.path().join(".dockerignore"), b".images\n").unwrap();

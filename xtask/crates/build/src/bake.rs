@@ -40,7 +40,7 @@ pub struct BuildOptions {
     pub break_lock: bool,
     /// Since when Debian packages are wanted.
     pub packages: PackageDateChoice,
-    /// The registry to pull images from that other machines built.
+    /// The registry from which to pull images that other machines built.
     pub pull_built: Option<Registry>,
     /// A build cache shared with other machines.
     pub cache: Option<RegistryCache>,
@@ -53,7 +53,7 @@ pub struct BakeOutcome {
     pub built: Vec<String>,
     /// The failures.
     pub failures: Vec<BuildFailure>,
-    /// The steps that ended, in their order.
+    /// The finished steps, in order.
     pub steps: Vec<StepTiming>,
 }
 
@@ -170,7 +170,7 @@ impl Bakes<'_> {
         if self.must_stop() { Ok(()) } else { self.add(others) }
     }
 
-    /// Runs bake once and returns its failure, if any, and the steps that ended.
+    /// Runs bake once and returns its failure, if any, and the finished steps.
     fn once(&self, targets: &[String]) -> Result<(Option<BuildFailure>, Vec<StepTiming>)> {
         let (docker, repository) = (&self.context.docker, &self.context.repository);
         let names: Vec<String> = self.plan.definition.target.keys().cloned().collect();

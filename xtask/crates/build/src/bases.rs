@@ -67,7 +67,7 @@ pub struct BaseChoice {
     pub engine: String,
 }
 
-/// The platforms of a build that declares none: the engine's own.
+/// The platforms of a build without declared platforms: the engine's own.
 pub const OWN_PLATFORM: &[Option<Platform>] = &[None];
 
 /// So that a registry that works again is used within a day.
@@ -149,7 +149,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The references, each with the platform that it is needed for.
+/// The references, each with its required platform.
 fn names(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Vec<String> {
     let on = |reference: &String, platform: &Option<Platform>| {
         platform.as_ref().map_or_else(|| reference.clone(), |platform| format!("{reference} {platform}"))
@@ -244,10 +244,10 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
     Ok(found)
 }
 
-/// Makes sure that the stand-ins can be made for these platforms.
+/// Checks that the stand-ins can be built for these platforms.
 ///
 /// # Errors
-/// When one copies programs of this machine that do not run on a platform.
+/// When a stand-in copies this machine's programs, which do not run on one of the platforms.
 pub fn require_stand_ins(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Result<(), Failure> {
     let Some(platform) = platforms.iter().flatten().find(|platform| platform.is_emulated()) else {
         return Ok(());
@@ -261,7 +261,7 @@ pub fn require_stand_ins(upstreams: &[&Upstream], platforms: &[Option<Platform>]
     Err(Failure::new(
         FailureClass::Manifest,
         format!(
-            "the stand-in for {reference} copies programs of this machine, which do not run on {platform}"
+            "the stand-in for {reference} copies this machine's programs, which do not run on {platform}"
         ),
         format!("add `emulated = \"DOCKERFILE\"` to the stand-in of [upstream.{}]", upstream.name),
     ))

@@ -15,7 +15,7 @@ use host::process::{Runner, find};
 use model::manifest::{Manifest, StandIn};
 use model::platform::Platform;
 
-/// The folder of a root file system; each platform has its own.
+/// The folder of a root file system, one per platform.
 pub fn folder(suite: &str, platform: Option<&Platform>) -> String {
     format!("{suite}{}", platform.map(Platform::suffix).unwrap_or_default())
 }
@@ -24,7 +24,7 @@ pub fn folder(suite: &str, platform: Option<&Platform>) -> String {
 struct System<'a> {
     suite: &'a str,
     platform: Option<&'a Platform>,
-    /// Debian's name of the platform's architecture; `None` for this machine's.
+    /// Debian's name of the platform's architecture; `None` for this machine's architecture.
     architecture: Option<&'static str>,
 }
 
@@ -33,9 +33,10 @@ impl<'a> System<'a> {
         let architecture = match platform {
             None => None,
             Some(platform) => Some(platform.debian_architecture().ok_or_else(|| {
-                let help = "build for another platform, or with `--bases upstream` where a registry answers";
-                let what =
-                    format!("no stand-in for Debian {suite} on {platform}: Debian has no such architecture");
+                let help = "build for another platform, or use `--bases upstream` with a reachable registry";
+                let what = format!(
+                    "no stand-in for Debian {suite} on {platform}: Debian does not support its architecture"
+                );
                 Failure::new(FailureClass::Usage, what, help)
             })?),
         };
@@ -47,8 +48,8 @@ impl<'a> System<'a> {
         self.platform.is_some_and(Platform::is_emulated)
     }
 
-    /// The programs that are not installed, which are Debian packages of the same names. mmdebstrap asks `arch-test` whether this machine
-    /// can run programs of another architecture.
+    /// The missing programs. Their Debian packages have the same names. mmdebstrap uses `arch-test` to find out whether this machine can
+    /// run programs of another architecture.
     fn missing_programs(&self) -> Vec<&'static str> {
         let tester = self.is_emulated().then_some("arch-test");
         ["mmdebstrap"].into_iter().chain(tester).filter(|name| find(name).is_none()).collect()
@@ -62,11 +63,11 @@ impl fmt::Display for System<'_> {
     }
 }
 
-/// Bootstraps the root file systems that stand-ins start from, which no build can make, where there is none since a time. Without
-/// mmdebstrap or a network, an older one is used.
+/// Bootstraps the root file systems of stand-ins, which a build cannot create, if they are missing or older than `since`. Without
+/// mmdebstrap or a network, keeps the old ones.
 ///
 /// # Errors
-/// When there is none, and mmdebstrap fails, or is missing and may not be installed.
+/// When a root file system is missing, and mmdebstrap fails, or is missing and may not be installed.
 pub fn bootstrap(
     manifest: &Manifest,
     platforms: &[Option<Platform>],
@@ -85,21 +86,21 @@ pub fn bootstrap(
             continue;
         }
         if find("mmdebstrap").is_none() && made.is_some() {
-            context
-                .terminal
-                .warn(format!("the stand-in for Debian {system} is old: no mmdebstrap to renew it"));
+            context.terminal.warn(format!(
+                "the stand-in for Debian {system} is outdated; install mmdebstrap to renew it"
+            ));
             continue;
         }
         let missing = system.missing_programs();
         if !missing.is_empty() {
             install_bootstrapper(&missing, context)?;
         }
-        let time = if system.is_emulated() { "some minutes, under emulation" } else { "half a minute" };
+        let time = if system.is_emulated() { "a few minutes, under emulation" } else { "half a minute" };
         context.terminal.say(format!("Bootstrapping the stand-in for Debian {system} ({time}) …"));
         let result = mmdebstrap(&context.docker.runner, &system, &dir, manifest.source_date_epoch);
         match result {
             Err(error) if made.is_some() && class_of(&error) != FailureClass::Interrupted => {
-                context.terminal.warn(format!("using the old stand-in for Debian {system}: {error:#}"));
+                context.terminal.warn(format!("using the outdated stand-in for Debian {system}: {error:#}"));
             }
             result => result?,
         }
@@ -114,7 +115,7 @@ fn install_bootstrapper(missing: &[&str], context: &Context) -> Result<()> {
     if !context.with_engine {
         let names = missing.join(" ");
         return Err(Failure::machine(
-            format!("no registry answers, and stand-ins need what is not installed: {names}"),
+            format!("no registry answers, and programs that build stand-ins are missing: {names}"),
             format!("run the same command with --with-engine as root, or `apt-get install {names}`"),
         )
         .into());

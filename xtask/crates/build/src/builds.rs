@@ -40,9 +40,9 @@ const ROUNDS: usize = 3;
 pub struct BuiltImages {
     /// The images whose tags were set, and those that were up to date.
     pub images: Vec<TaggedImage>,
-    /// How many were up to date and not built.
+    /// The number of images that were up to date and not built.
     pub kept: usize,
-    /// How many were pulled instead.
+    /// The number of images that were pulled instead.
     pub pulled: usize,
     /// What failed with `keep_going`.
     pub failure: Option<Failure>,
@@ -126,8 +126,8 @@ pub fn images(
     Ok(built)
 }
 
-/// All requested images, if all are up to date. Asks the engine once. Takes no lock on tags, since no tag moves. Returns `None` on
-/// errors: the build reports them.
+/// All requested images, if all are up to date. Queries the engine once. Does not lock tags, because no tag moves. Returns `None`
+/// on errors: the build reports them.
 fn up_to_date(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
@@ -168,13 +168,13 @@ fn up_to_date(
     remaining.plan.images.is_empty().then_some(built)
 }
 
-/// Whether it is a temporary tag on an image of this project.
+/// Whether this is a temporary tag of one of the project's images.
 fn is_left_by_run(tag: &str, manifest: &Manifest) -> bool {
     run_tags::life(tag).is_some()
         && manifest.services.iter().any(|service| service.image == repository_of(tag))
 }
 
-/// Says how many images are built, unless it is all of them.
+/// Prints how many images are built, unless all of them are.
 fn say_what_is_left(plan: &BuildPlan, kept: usize, pulled: usize, context: &Context) {
     let known = [(kept, "up to date"), (pulled, "pulled")];
     let known: Vec<String> = known
@@ -187,7 +187,7 @@ fn say_what_is_left(plan: &BuildPlan, kept: usize, pulled: usize, context: &Cont
     }
 }
 
-/// Gives the images for the engine's own platform the plain tags, which local commands use. Only this depends on the engine's platform.
+/// Adds the plain tags, which local commands use, to the images for the engine's own platform. Only these tags depend on the engine.
 fn add_plain_tags(plan: &mut BuildPlan, context: &Context) -> Result<()> {
     if plan.images.iter().all(|image| image.tagged.plain.is_empty()) {
         return Ok(());

@@ -1,6 +1,6 @@
-//! The registry's tag of an image with a fingerprint: `built-FINGERPRINT-OS-ARCHITECTURE`. Images with packages or downloads that nothing
-//! pins also have the Monday of their week at the end, so that each week has its own tag. No push moves such a tag to another image, so it
-//! also works with immutable tags.
+//! The registry tag for an image's fingerprint: `built-FINGERPRINT-OS-ARCHITECTURE`. For images with unpinned packages or downloads, the
+//! tag ends in the Monday of their week, so that each week has its own. A push never moves such a tag to another image, so immutable tags
+//! work too.
 
 use std::time::SystemTime;
 
@@ -20,8 +20,8 @@ fn tag(print: &str, platform: &Platform, week: Option<&PackageDate>) -> String {
     format!("built-{print}-{}-{}{week}", platform.os(), platform.architecture())
 }
 
-/// The tag of an image of the engine. `None` if the image has no fingerprint; was built from uncommitted changes, so that a clean checkout
-/// would not take it; asked registries for newer bases than the fingerprint names; or has packages of unknown age.
+/// The tag of an image in the engine. `None` if the image has no fingerprint, was built from uncommitted changes (a clean checkout would
+/// not accept it), may have newer bases than the fingerprint names, or has packages of unknown age.
 pub(crate) fn of_image(image: &Image, project: &str, dates: &Dates) -> Option<String> {
     if image.label(labels::REVISION).is_some_and(|revision| revision.ends_with("-dirty")) {
         return None;
@@ -37,7 +37,7 @@ pub(crate) fn of_image(image: &Image, project: &str, dates: &Dates) -> Option<St
     Some(tag(print, &image.platform(), date.map(|date| date.week()).as_ref()))
 }
 
-/// The tags that an image of a plan may have, newest first, each with the week of its packages. None are older than `since`.
+/// The possible tags of a planned image, newest first, each with the week of its packages. Weeks before `since` are left out.
 pub(crate) fn wanted(
     print: &Fingerprint,
     plan: &BuildPlan,

@@ -26,7 +26,7 @@ pub struct BuildFailure {
     pub tail: Vec<String>,
     /// The class of the failure.
     pub class: FailureClass,
-    /// What fixes it, if more is known than the class says.
+    /// The fix, if a more specific one than the class's is known.
     pub remedy: Option<String>,
     /// The file with the first target's full log.
     pub log: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! The labels of an image, by which `clean` and other commands recognize it.
+//! Image labels, by which `clean` and other commands recognize the project's images.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,7 @@ const LARGE: Bytes = Bytes(100_000_000);
 /// The maximum number of folders and files that a warning names.
 const NAMED: usize = 4;
 
-/// Only entries with at least one part in this many of a context's size are named.
+/// A warning names only entries that make up at least 1/`LEAST_PART` of the context's size.
 const LEAST_PART: u64 = 20;
 
 /// Warns about the contexts of the images that a plan builds.
@@ -64,7 +64,7 @@ fn message(folder: &Path, total: Bytes, largest: &[(String, Bytes)], useless: &[
     let largest: Vec<String> = largest.iter().map(|(name, bytes)| format!("{name} {bytes}")).collect();
     let useless: BTreeSet<String> = useless.iter().map(|name| format!("`{name}`")).collect();
     let help = match useless.len() {
-        0 => format!("list in {file} what the build does not need"),
+        0 => format!("exclude unneeded files in {file}"),
         _ => format!("add these lines to {file}: {}", useless.into_iter().collect::<Vec<_>>().join(", ")),
     };
     format!(
@@ -103,8 +103,7 @@ mod tests {
         );
         let text = message(Path::new(""), total, &largest, &[]);
         assert!(
-            text.contains("context . is")
-                && text.ends_with("list in ./.dockerignore what the build does not need"),
+            text.contains("context . is") && text.ends_with("exclude unneeded files in ./.dockerignore"),
             "{text}"
         );
     }

@@ -18,7 +18,7 @@ const WEEK: u64 = 7 * DAY;
 /// 1970-01-05, the first Monday.
 const FIRST_MONDAY: u64 = 4 * DAY;
 
-/// The time since when packages are wanted, as `2026-01-05` or `2026-01-05T10:30:00Z`. Ordered by time.
+/// The earliest accepted time of packages, as `2026-01-05` or `2026-01-05T10:30:00Z`. Ordered by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackageDate(String);
 
@@ -41,8 +41,8 @@ impl Default for PackageDateChoice {
 }
 
 impl PackageDate {
-    /// The start of the period of this length that a time is in. Periods are counted from a Monday, so that all machines pass the same
-    /// date.
+    /// The start of the period of this length that contains a time. Periods are counted from a fixed Monday, so that all machines use the
+    /// same date.
     fn of_period(now: SystemTime, length: Duration) -> PackageDate {
         let since = seconds(now).saturating_sub(FIRST_MONDAY);
         let start = FIRST_MONDAY + since - since % length.as_secs().max(1);
@@ -56,7 +56,7 @@ impl PackageDate {
         PackageDate::of_period(self.time(), Duration::from_secs(WEEK))
     }
 
-    /// The Mondays from the newest at or before a time back to this date: the newest ones and the oldest, at most this many.
+    /// The Mondays from this date until a time, newest first. If there are more than `most`, keeps the newest ones and the oldest.
     pub(crate) fn weeks_until(&self, now: SystemTime, most: usize) -> Vec<PackageDate> {
         let newest = PackageDate::at(now).week();
         let mondays = std::iter::successors(Some(newest), |monday| {
@@ -129,7 +129,7 @@ pub fn choose(choice: &PackageDateChoice, now: SystemTime, repository: &Reposito
 /// Parses an age such as `7d` or `12h`.
 ///
 /// # Errors
-/// When it is not one, or less than a minute.
+/// When the text is not an age, or the age is less than a minute.
 pub fn parse_age(text: &str) -> Result<Duration, String> {
     let age = humantime::parse_duration(text).ok().filter(|age| age.as_secs() >= 60);
     age.ok_or_else(|| format!("invalid age `{text}`: use at least 1 minute, such as 7d or 12h"))

@@ -288,7 +288,7 @@ impl<'a> Planner<'a> {
         self.platform.iter().map(Platform::to_string).collect()
     }
 
-    /// A target's name; one for each platform.
+    /// A target's name for the current platform.
     fn on_platform(&self, name: &str) -> String {
         format!("{name}{}", self.platform.as_ref().map(Platform::suffix).unwrap_or_default())
     }

@@ -17,7 +17,7 @@ const WRONG_ARCHITECTURE: &str = "exec format error";
 /// BuildKit's error when an index has no image for the platform (containerd, `images/image.go`).
 const NO_IMAGE: &str = "no match for platform in manifest";
 
-/// BuildKit's error when a registry does not tell what an image is.
+/// BuildKit's error when it cannot get an image's metadata from a registry.
 const UNRESOLVED: &str = "failed to resolve source metadata for";
 
 /// Explains a failure that is due to the platform of its target.

@@ -25,7 +25,7 @@ pub struct BuildRequest<'m> {
     pub tag: Tag,
     /// The edition that the plain tag follows.
     pub default_edition: Edition,
-    /// The platforms; none means those that each service declares.
+    /// The platforms; if empty, those that each service declares.
     pub platforms: Vec<Platform>,
 }
 
@@ -38,7 +38,7 @@ pub struct ServiceImage {
     pub edition: Edition,
     /// The variant.
     pub variant: Variant,
-    /// The platform, if its tags are for one of several.
+    /// The platform, if the image has a tag per platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
 }
@@ -50,8 +50,8 @@ pub struct TaggedImage {
     pub image: ServiceImage,
     /// Its tags, without a registry.
     pub tags: Vec<ImageRef>,
-    /// The same tags without the platform; empty if it is not for one of several. In a registry, they are on an index of all platforms; in
-    /// the engine, on the image for the engine's own platform.
+    /// The same tags without the platform; empty if the image has no tag per platform. In a registry, they name an index of all platforms;
+    /// in the engine, the image for the engine's own platform.
     pub plain: Vec<ImageRef>,
     /// The platforms of that index.
     pub index_platforms: Vec<Platform>,
@@ -75,12 +75,12 @@ impl TaggedImage {
         self
     }
 
-    /// The tags that no image for another platform shares.
+    /// The tags that are not shared with images for other platforms.
     pub fn own_tags(&self) -> impl Iterator<Item = &ImageRef> {
         self.tags.iter().filter(|tag| !self.plain.contains(tag))
     }
 
-    /// Gives it the plain tags too if it is for the engine's own platform.
+    /// Adds the plain tags if the image is for the engine's own platform.
     pub(crate) fn add_plain_tags(&mut self, engine: &Platform) {
         if self.image.platform.as_ref().is_some_and(|own| engine.is_wanted(own)) {
             self.tags.extend(self.plain.iter().cloned());
@@ -115,10 +115,10 @@ impl<'m> BuildRequest<'m> {
         })
     }
 
-    /// Makes sure that the services are built for the requested platforms, and that every tag is valid and for one image only.
+    /// Checks that the services are built for the requested platforms, and that each tag is valid and names only one image.
     ///
     /// # Errors
-    /// The first service or tag that is not.
+    /// The first service or tag that is invalid.
     pub fn check_platforms(&self) -> Result<(), Failure> {
         self.services.iter().try_for_each(|service| service.require_platforms(&self.platforms))?;
         let mut known = BTreeSet::new();
@@ -141,7 +141,7 @@ impl<'m> BuildRequest<'m> {
         Ok(())
     }
 
-    /// The platforms that are built for; `None` is the engine's own.
+    /// The platforms to build for; `None` is the engine's own.
     pub fn built_platforms(&self) -> Vec<Option<Platform>> {
         let only =
             |service: &Service, platform: Option<Platform>| platform.or_else(|| service.only_platform());

@@ -1,4 +1,4 @@
-//! How long the steps of builds took, this time and before.
+//! How long build steps took, in this run and before.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use host::table::{Align, Table};
 /// A finished step of a build.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepTiming {
-    /// The build target; empty if the step belongs to none.
+    /// The build target; empty if the step does not belong to a target.
     pub target: String,
     /// The step, such as `[build 2/5] RUN cargo build`.
     pub step: String,
@@ -24,25 +24,25 @@ pub struct StepTiming {
     pub cached: bool,
     /// How long it took, in seconds; `None` if it was cached.
     pub seconds: Option<f64>,
-    /// How long it took the last time it ran before, in seconds, if that is known.
+    /// How long it took in the last earlier run that executed it, in seconds, if known.
     #[serde(default)]
     pub before: Option<f64>,
 }
 
-/// The steps of one run, in their order.
+/// The steps of one run, in order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// One entry per step.
     pub steps: Vec<StepTiming>,
 }
 
-/// How many steps the table shows.
+/// The maximum number of steps in the table.
 const SHOWN: usize = 15;
 /// The shortest step in the table, in seconds.
 const SHORTEST: f64 = 0.05;
 
 impl StepTiming {
-    /// The step that an event ends, with secrets masked.
+    /// The step that an event completes, with secrets masked.
     pub(crate) fn of(event: &Event, secrets: &Secrets) -> Option<StepTiming> {
         let (target, step, cached, took) = match event {
             Event::Done { target, step, cached, took } => (target, step.as_str(), *cached, *took),
@@ -54,7 +54,7 @@ impl StepTiming {
         Some(StepTiming { target: target.clone(), step, cached, seconds, before: None })
     }
 
-    /// What identifies the step in another build: its number there may differ.
+    /// Identifies the step across builds, in which its number may differ.
     fn key(&self) -> (&str, String) {
         let numbered = self.step.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let key = numbered.map_or_else(
@@ -95,8 +95,8 @@ impl Timings {
     }
 }
 
-/// Adds the times of earlier runs to these steps and saves them, with the steps of targets that were not built now. A build does not fail
-/// for them: if the file cannot be written, this is only a warning.
+/// Adds the times of earlier runs to these steps and saves them, with the steps of targets that were not built now. If the file cannot be
+/// written, only warns.
 pub(crate) fn record(steps: Vec<StepTiming>, context: &Context) -> Timings {
     if steps.is_empty() {
         return Timings::default();
@@ -109,12 +109,12 @@ pub(crate) fn record(steps: Vec<StepTiming>, context: &Context) -> Timings {
     let all = Timings { steps: timings.steps.iter().cloned().chain(kept).collect() };
     let json = render::json(&all).map_err(Into::into);
     if let Err(error) = json.and_then(|json| files::write_atomically(&path, json.as_bytes())) {
-        context.terminal.warn(format!("the times of the build's steps were not recorded: {error:#}"));
+        context.terminal.warn(format!("cannot record the times of build steps: {error:#}"));
     }
     timings
 }
 
-/// The steps with what is known from before, and the old steps of other targets.
+/// The steps with their earlier times, and the old steps of other targets.
 fn merged(steps: Vec<StepTiming>, old: Timings) -> (Timings, Vec<StepTiming>) {
     let known: BTreeMap<_, f64> =
         old.steps.iter().filter_map(|step| Some((step.key(), step.seconds.or(step.before)?))).collect();
@@ -123,7 +123,7 @@ fn merged(steps: Vec<StepTiming>, old: Timings) -> (Timings, Vec<StepTiming>) {
     for step in steps {
         let (target, key) = step.key();
         let key = (target.to_owned(), key);
-        // A second bake of the same run finds in the cache what the first one built.
+        // A second bake in the same run gets the first one's results from the cache.
         match places.get(&key) {
             Some(_) if step.cached => {}
             Some(&place) => new[place] = step,
@@ -156,12 +156,12 @@ mod tests {
             vec![step("api", "[build 2/5] RUN make", Some(60.0)), step("web", "[1/1] COPY a b", Some(1.0))];
         let (first, kept) = merged(first, Timings::default());
         assert!(kept.is_empty() && first.steps.iter().all(|step| step.before.is_none()));
-        // Cached now, slower later: the time of the last real run stays known.
+        // Cached now, slower later: the time of the last real run is kept.
         let (second, kept) = merged(vec![step("api", "[build 3/6] RUN make", None)], first);
         assert_eq!((second.steps[0].before, kept.len()), (Some(60.0), 1));
         let (third, _) = merged(vec![step("api", "[build 2/5] RUN make", Some(90.0))], second);
         assert_eq!((third.steps[0].seconds, third.steps[0].before), (Some(90.0), Some(60.0)));
-        // Another stage or target is another step.
+        // In another stage or target, it is a different step.
         for other in [step("api", "[test 2/5] RUN make", None), step("web", "[build 2/5] RUN make", None)] {
             assert_eq!(merged(vec![other], third.clone()).0.steps[0].before, None);
         }

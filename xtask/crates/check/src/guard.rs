@@ -34,7 +34,7 @@ pub struct CheckRequest<'m> {
     pub editions: Vec<Edition>,
     /// The tag.
     pub tag: Tag,
-    /// The reason for reporting growth over baselines as notes. Such a check keeps no record.
+    /// Why growth over baselines is reported as notes. The check then saves no record.
     pub allowed_growth: Option<String>,
 }
 

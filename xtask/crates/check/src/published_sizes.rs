@@ -53,7 +53,7 @@ struct Registry {
     root: fn(&Runner) -> Result<String, String>,
     /// The address of a version below the root.
     path: fn(&str, &str) -> String,
-    /// Adds the size in an answer. Returns whether the answer was valid.
+    /// Adds the size from a response. Returns whether the response was valid.
     read: fn(&[u8], &mut PackageVersion) -> bool,
 }
 
@@ -89,7 +89,7 @@ const REGISTRIES: [Registry; 2] = [
 /// A version whose size is wanted.
 type Wanted<'e> = (OwnerKind, &'e str, &'e mut PackageVersion);
 
-/// Asks registries about versions of unknown size. If one does not answer, its sizes stay unknown and a note says why.
+/// Queries registries for unknown sizes. If a registry does not answer, its sizes stay unknown and a note says why.
 ///
 /// # Errors
 /// When a file cannot be written, or the user interrupts.
@@ -125,7 +125,7 @@ pub fn ask(estimate: &mut Estimate, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Fills in the sizes that a registry states. Returns the packages that it did not state.
+/// Fills in the sizes that a registry reports. Returns notes about missing sizes.
 fn fill(
     registry: &Registry,
     mut wanted: BTreeMap<String, Vec<Wanted<'_>>>,
@@ -134,10 +134,10 @@ fn fill(
     let mut notes = Vec::new();
     let urls: Vec<String> = wanted.keys().take(MOST).cloned().collect();
     if wanted.len() > MOST {
-        notes.push(format!("was asked about {MOST} packages; {} more were skipped", wanted.len() - MOST));
+        notes.push(format!("was queried for {MOST} packages; {} more were skipped", wanted.len() - MOST));
     }
     let fetcher = Fetcher { context, folder: context.repository.advisories(), now: SystemTime::now() };
-    // Ask about one first, to wait only once for an unreachable registry.
+    // Query one package first, so that an unreachable registry costs only one timeout.
     let (first, rest) = urls.split_at(1);
     let mut answers = fetcher.all(first)?;
     if !rest.is_empty() && !matches!(answers.first(), Some(Answer::Failed(_))) {

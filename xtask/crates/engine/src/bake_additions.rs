@@ -29,8 +29,8 @@ pub struct BakeAdditions {
 }
 
 impl BakeAdditions {
-    /// Collects what the definition in `file` needs, and writes files next to it. `version` returns the version of Buildx and is called
-    /// only if needed; an unknown version counts as new.
+    /// Collects what the definition in `file` needs, and writes files next to it. `version` returns the Buildx version and is called only
+    /// if needed; an unknown version counts as new.
     ///
     /// # Errors
     /// [`Failure`] when this Buildx would ignore a part of the definition, and when a file cannot be written.

@@ -11,8 +11,8 @@ use host::files;
 use host::process::ProcessError;
 use model::platform::Platform;
 
-/// Whether a build certainly uses the engine's own builder, which takes base images from the engine. Other builders may get them from
-/// registries.
+/// Whether a build is certain to use the engine's own builder, which takes base images from the engine. Other builders may pull them
+/// from registries.
 pub fn is_own_builder(option: Option<&str>) -> bool {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let named = option.map(str::to_owned).or_else(|| variable("BUILDX_BUILDER"));
@@ -25,13 +25,13 @@ pub fn is_own_builder(option: Option<&str>) -> bool {
     folder.is_none_or(|folder| chosen(&folder).iter().all(|name| is_default(name)))
 }
 
-/// Whether it is the name of the engine's own builder.
+/// Whether `name` refers to the engine's own builder.
 fn is_default(name: &str) -> bool {
     name.is_empty() || name == "default"
 }
 
-/// The builders that `docker buildx use` has chosen, for any engine (docker/buildx, `store/store.go`): `current`, and with `--default`, a
-/// file for each engine. An unreadable file counts as an unknown builder.
+/// The builders selected with `docker buildx use`, for any engine (docker/buildx, `store/store.go`): in `current`, or with `--default` in
+/// one file per engine. An unreadable file counts as an unknown builder.
 fn chosen(folder: &Path) -> Vec<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -50,20 +50,20 @@ fn chosen(folder: &Path) -> Vec<String> {
 }
 
 impl Docker {
-    /// Whether a builder can export its cache to a registry (Docker's manual, "Cache storage backends": the `docker` driver
-    /// can "only if you have enabled the containerd image store"; the other drivers can). `None` is the current builder.
+    /// Whether a builder can export its cache to a registry (Docker's manual, "Cache storage backends": the `docker` driver can "only if
+    /// you have enabled the containerd image store"; the other drivers can). `None` means the current builder.
     ///
     /// # Errors
-    /// When there is no such builder, or no daemon answers.
+    /// The builder does not exist, or its daemon does not answer.
     pub fn writes_registry_cache(&self, builder: Option<&str>) -> Result<bool, ProcessError> {
         let about = self.cmd(["buildx", "inspect"]).args(builder).read()?;
         Ok(driver(&about) != Some("docker") || self.store()? == Store::Containerd)
     }
 
-    /// The platforms whose programs a builder can run, by itself or by emulation. `None` is the current builder.
+    /// The platforms that a builder can run programs for, natively or emulated. `None` means the current builder.
     ///
     /// # Errors
-    /// When there is no such builder, or no daemon answers.
+    /// The builder does not exist, or its daemon does not answer.
     pub fn builder_platforms(&self, builder: Option<&str>) -> Result<Vec<Platform>, ProcessError> {
         Ok(platforms(&self.cmd(["buildx", "inspect"]).args(builder).read()?))
     }
@@ -85,7 +85,7 @@ impl Docker {
     }
 }
 
-/// The platforms of all nodes. Buildx marks those that a user has set with an asterisk.
+/// The platforms of all nodes. Buildx marks user-defined platforms with an asterisk.
 fn platforms(about: &str) -> Vec<Platform> {
     let lists = about.lines().filter_map(|line| line.strip_prefix("Platforms:"));
     let names = lists.flat_map(|list| list.split(',')).map(|name| name.trim().trim_end_matches('*'));

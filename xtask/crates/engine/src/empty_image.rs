@@ -1,4 +1,4 @@
-//! An image without layers: for containers that are created but never started, and for those that get their program by copy.
+//! An image without layers, for containers that are never started or whose program is copied into them.
 
 use anyhow::{Result, bail};
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use host::process::{Output, ProcessError, tail};
 pub(crate) const NAME: &str = "xtask-lock:1";
 
 impl Docker {
-    /// Creates a container without any files, for a program that is copied into it. Returns its ID.
+    /// Creates an empty container to copy a program into. Returns its ID.
     ///
     /// # Errors
     /// When docker fails.

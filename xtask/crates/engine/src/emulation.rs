@@ -1,5 +1,5 @@
-//! Running programs for other architectures on the engine's machine: QEMU, registered in the kernel (Linux, "Kernel Support for
-//! miscellaneous Binary Formats").
+//! Emulation of other architectures on the engine's machine: QEMU, registered with the kernel (Linux, "Kernel Support for miscellaneous
+//! Binary Formats").
 
 use anyhow::Result;
 
@@ -10,10 +10,10 @@ use host::failure::Failure;
 use host::program::PROGRAM;
 use model::platform::Platform;
 
-/// The Debian packages; mmdebstrap needs arch-test to tell what the machine can run.
+/// The Debian packages. mmdebstrap uses arch-test to find out which architectures the machine can run.
 const PACKAGES: [&str; 3] = ["qemu-user-static", "binfmt-support", "arch-test"];
 
-/// The platforms whose programs the current builder cannot run, by itself or by emulation.
+/// The wanted platforms that the current builder cannot run programs for, neither natively nor emulated.
 ///
 /// # Errors
 /// When docker fails.
@@ -25,7 +25,7 @@ pub fn missing(wanted: &[Platform], context: &Context) -> Result<Vec<Platform>> 
 /// Makes sure that the current builder can run programs for these platforms; with `--with-engine`, installs QEMU.
 ///
 /// # Errors
-/// [`Failure`] of the machine if it cannot.
+/// A machine [`Failure`] if the builder cannot.
 pub fn require(platforms: &[Platform], context: &Context) -> Result<()> {
     let lacking = missing(platforms, context)?;
     if lacking.is_empty() {
@@ -46,10 +46,10 @@ pub fn require(platforms: &[Platform], context: &Context) -> Result<()> {
     Err(Failure::machine(what, remedy(&lacking)).into())
 }
 
-/// How to let a machine run programs for these platforms.
+/// How to enable emulation of these platforms on a machine.
 pub fn remedy(platforms: &[Platform]) -> String {
     format!(
-        "let the engine's machine run programs for {}: `{PROGRAM} doctor --with-engine` as root (Debian or Ubuntu), \
+        "enable emulation of {} on the engine's machine: `{PROGRAM} doctor --with-engine` as root (Debian or Ubuntu), \
          `apt-get install {} {}`, or `docker run --privileged --rm tonistiigi/binfmt --install all`",
         list(platforms),
         PACKAGES[0],
@@ -57,16 +57,16 @@ pub fn remedy(platforms: &[Platform]) -> String {
     )
 }
 
-/// The steps that let a machine run programs for these platforms.
+/// The steps that enable emulation of these platforms on a machine.
 fn plan(machine: &Machine, platforms: &[Platform]) -> Result<Vec<ProvisionStep>> {
     let mut steps = provision::install(machine, &PACKAGES)?;
-    // The packages register them only where services may start.
+    // The packages register emulators only where services may start.
     let names = platforms.iter().map(|platform| format!("qemu-{}", qemu_name(platform)));
     steps.push(ProvisionStep::Emulate(names.collect()));
     Ok(steps)
 }
 
-/// QEMU's name of an architecture, as in `qemu-aarch64`.
+/// QEMU's name for an architecture, as in `qemu-aarch64`.
 fn qemu_name(platform: &Platform) -> &str {
     match platform.architecture() {
         "amd64" => "x86_64",

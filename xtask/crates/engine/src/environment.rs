@@ -50,10 +50,10 @@ pub fn provide(facts: &Facts, context: &Context) -> Result<()> {
     provided.map_err(Failure::of_machine)
 }
 
-/// Installs packages of the distribution.
+/// Installs distribution packages.
 ///
 /// # Errors
-/// [`Failure`], when one cannot be installed.
+/// [`Failure`] when a package cannot be installed.
 pub fn provide_packages(packages: &[&str], context: &Context) -> Result<()> {
     let docker = &context.docker;
     let steps = Machine::detect(&docker.runner).and_then(|machine| provision::install(&machine, packages));

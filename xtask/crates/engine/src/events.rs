@@ -57,7 +57,7 @@ pub enum Event {
         step: String,
         /// Whether it was cached.
         cached: bool,
-        /// How long it took by BuildKit's clock, if BuildKit tells.
+        /// The duration by BuildKit's clock, if reported.
         took: Option<Duration>,
     },
     /// A step printed a line.
@@ -82,7 +82,7 @@ pub enum Event {
     Exported {
         /// The target.
         target: String,
-        /// How long the export took.
+        /// The duration of the export, if reported.
         took: Option<Duration>,
     },
 }

@@ -102,10 +102,10 @@ impl Docker {
         Version::find(&text)
     }
 
-    /// The platform whose programs the engine runs itself.
+    /// The engine's native platform.
     ///
     /// # Errors
-    /// When no engine answers.
+    /// When the engine does not answer.
     pub fn platform(&self) -> Result<Platform> {
         let text = self.cmd(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]).read()?;
         text.trim().parse().with_context(|| format!("unexpected output of `docker version`: {text}"))
@@ -114,7 +114,7 @@ impl Docker {
     /// The engine's image store.
     ///
     /// # Errors
-    /// When no engine answers.
+    /// When the engine does not answer.
     pub fn store(&self) -> Result<Store, ProcessError> {
         let text = self.cmd(["info", "--format", "{{json .DriverStatus}}"]).read()?;
         Ok(store_of(serde_json::from_str::<Vec<Vec<String>>>(&text).ok().as_deref()))

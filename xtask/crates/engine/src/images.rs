@@ -65,7 +65,7 @@ impl Image {
         self.config.as_ref()?.labels.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// What it runs on.
+    /// The platform that it runs on.
     pub fn platform(&self) -> Platform {
         let text = format!("{}/{}/{}", self.os, self.architecture, self.variant);
         text.trim_end_matches('/').parse().unwrap_or_else(|_| Platform::new(&self.os, &self.architecture))
@@ -89,7 +89,7 @@ impl Image {
         self.id == digest || names.any(|name| name.split_once('@').is_some_and(|(_, known)| known == digest))
     }
 
-    /// The part that its ID determines, as far as builds and comparisons need it.
+    /// The fields that builds and comparisons use and that the ID determines.
     pub(crate) fn lasting(&self) -> Image {
         let labels = self.config.as_ref().and_then(|config| config.labels.clone());
         Image {
@@ -129,7 +129,7 @@ pub(crate) fn called(reference: &str) -> Cow<'_, str> {
     let repository = repository_of(reference);
     match reference.split_once('@') {
         Some((_, digest)) => Cow::Owned(format!("{repository}@{digest}")),
-        // An ID.
+        // An image ID.
         None if reference.starts_with("sha256:") => Cow::Borrowed(reference),
         None if repository == reference => Cow::Owned(format!("{reference}:latest")),
         None => Cow::Borrowed(reference),

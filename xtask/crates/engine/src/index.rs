@@ -1,4 +1,4 @@
-//! Indexes: what a registry has under a tag for several platforms (OCI image specification, "Image Index"). `docker buildx imagetools
+//! Image indexes: the images of several platforms under one tag (OCI image specification, "Image Index"). `docker buildx imagetools
 //! create` runs on the client, with the credentials of `docker login`, and allows plain HTTP on loopback.
 
 use crate::blob;
@@ -9,13 +9,13 @@ use host::process::{Cmd, tail};
 use model::image_ref::ImageRef;
 
 impl Docker {
-    /// The digest that the index of these manifests has. Nothing is pushed.
+    /// The digest of an index of these manifests. Pushes nothing.
     ///
     /// # Errors
     /// When a manifest is not in the registry, or the registry does not answer.
     pub fn digest_of_index(&self, manifests: &[String]) -> Result<String, PushError> {
         let index = output(&self.cmd(["buildx", "imagetools", "create", "--dry-run"]).args(manifests))?;
-        // The command ends the text with a line break of its own.
+        // The command appends a line break.
         let index = index.strip_suffix('\n').unwrap_or(&index);
         match index.starts_with('{') {
             true => Ok(blob::sha256(index.as_bytes())),
@@ -23,7 +23,7 @@ impl Docker {
         }
     }
 
-    /// Pushes an index of manifests that the tag's repository has. The registry moves the tag in one step.
+    /// Pushes an index of manifests that exist in the tag's repository. The registry moves the tag atomically.
     ///
     /// # Errors
     /// When the registry rejects it or does not answer.
@@ -33,7 +33,7 @@ impl Docker {
     }
 }
 
-/// What a successful command prints.
+/// The output of a successful command.
 fn output(cmd: &Cmd) -> Result<String, PushError> {
     let engine = |error: String| PushError { cause: Cause::Engine, output: error };
     let output = cmd.clone().long().capture().map_err(|error| engine(error.to_string()))?;

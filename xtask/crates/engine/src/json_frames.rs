@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-/// Splits a byte stream into the objects and the text.
+/// Splits a byte stream into objects and text.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     json: Vec<u8>,
@@ -14,7 +14,7 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// The objects of type `T` that end in the next bytes.
+    /// The objects of type `T` that end in `bytes`.
     pub(crate) fn push<T: DeserializeOwned>(&mut self, bytes: &[u8]) -> Vec<T> {
         let mut messages = Vec::new();
         for &byte in bytes {

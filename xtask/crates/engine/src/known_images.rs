@@ -1,5 +1,5 @@
-//! The engine's images in one call. `docker image ls` prints no labels, but an ID is a digest of the image's content, so what an earlier
-//! run found out about an ID is still true.
+//! Lists the engine's images in one call. `docker image ls` does not print labels, but an ID is a digest of the image's content, so facts
+//! recorded by earlier runs stay valid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::docker::Docker;
 use crate::images::{Image, called};
 use host::files;
 
-/// Above this number, images that this run did not use are dropped.
+/// Above this number, the record drops images that this run did not use.
 const MOST: usize = 2000;
 
 /// The engine's tags.
@@ -21,7 +21,7 @@ pub struct ListedTags {
 }
 
 impl ListedTags {
-    /// Reads lines of an ID, a repository, a tag and a digest, separated by tabs.
+    /// Parses lines of ID, repository, tag and digest, separated by tabs.
     fn parse(text: &str) -> ListedTags {
         const NONE: &str = "<none>";
         let mut ids = BTreeMap::new();
@@ -46,7 +46,7 @@ impl ListedTags {
     }
 }
 
-/// What earlier runs found out about images, by ID.
+/// Image facts recorded by earlier runs, by ID.
 #[derive(Debug)]
 pub struct KnownImages {
     path: PathBuf,
@@ -56,14 +56,14 @@ pub struct KnownImages {
 }
 
 impl KnownImages {
-    /// Reads the record; a damaged or missing one is empty.
+    /// Reads the record. A damaged or missing record counts as empty.
     pub fn load(path: PathBuf) -> KnownImages {
         let text = files::read_if_there(&path).ok().flatten().unwrap_or_default();
         let images: BTreeMap<String, Image> = serde_json::from_str(&text).unwrap_or_default();
         KnownImages { path, images, used: BTreeSet::new(), has_new: false }
     }
 
-    /// Adds images that were inspected.
+    /// Adds inspected images.
     pub fn add<'i>(&mut self, images: impl IntoIterator<Item = &'i Image>) {
         for image in images {
             self.used.insert(image.id.clone());
@@ -74,7 +74,7 @@ impl KnownImages {
         }
     }
 
-    /// Writes the record, if anything is new.
+    /// Writes the record if it has new images.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -85,7 +85,7 @@ impl KnownImages {
         if self.images.len() > MOST {
             self.images.retain(|id, _| self.used.contains(id));
         }
-        let json = serde_json::to_vec(&self.images).context("the record of images")?;
+        let json = serde_json::to_vec(&self.images).context("cannot serialize the image record")?;
         files::write_atomically(&self.path, &json)
     }
 }
@@ -100,8 +100,8 @@ impl Docker {
         Ok(ListedTags::parse(&self.cmd(["image", "ls", "--no-trunc", "--format", format]).read()?))
     }
 
-    /// The images of references that are among the listed tags, as [`Docker::inspect`] finds them, but without their names. Inspects
-    /// only those that no earlier run has inspected.
+    /// The images of references among the listed tags, as in [`Docker::inspect`] but without names. Inspects only images that are not in
+    /// the record.
     ///
     /// # Errors
     /// When docker fails or the record cannot be written.
@@ -164,7 +164,7 @@ mod tests {
         let text = files::read(&path).unwrap();
         assert!(
             !text.contains("SECRET") && !text.contains("x:1"),
-            "names move, and only labels of the configuration count: {text}"
+            "only the ID's facts and the configuration's labels are recorded: {text}"
         );
         let again = KnownImages::load(path.clone());
         let found = &again.images["sha256:a"];

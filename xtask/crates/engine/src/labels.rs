@@ -55,7 +55,7 @@ pub fn sources(project: &str) -> String {
     of_project(project, "sources")
 }
 
-/// Set if the build asked registries for newer base images: the fingerprint then names the engine's images, which may be older.
+/// Set if the build pulled newer base images: the fingerprint then covers the engine's images, which may be older.
 pub fn newer_bases(project: &str) -> String {
     of_project(project, "newer-bases")
 }

@@ -11,14 +11,14 @@ use crate::provision;
 use host::files;
 use host::process::find;
 
-/// Programs whose Debian package has another name.
+/// Programs whose Debian package has a different name.
 const PACKAGES: [(&str, &str); 1] = [("kubectl", "kubernetes-client")];
 
 fn package(program: &str) -> &str {
     PACKAGES.iter().find(|(name, _)| *name == program).map_or(program, |(_, package)| package)
 }
 
-/// Makes sure that these are on PATH; with `--with-engine`, installs their packages.
+/// Makes sure that these programs are on PATH; with `--with-engine`, installs their packages.
 ///
 /// # Errors
 /// [`Failure`] with all missing programs.

@@ -29,7 +29,7 @@ pub enum ProvisionStep {
     Update,
     /// Install packages.
     Install(Vec<String>),
-    /// Register emulators of other architectures in the kernel.
+    /// Register emulators of other architectures with the kernel.
     Emulate(Vec<String>),
     /// Start the daemon through systemd.
     StartService,
@@ -140,7 +140,7 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<ProvisionStep
     Ok(steps)
 }
 
-/// Packages that are too old in Debian 12.
+/// Whether the package is too old in Debian 12.
 fn is_too_old(package: &str) -> bool {
     package.starts_with("docker") || package == "kubernetes-client"
 }
@@ -220,7 +220,7 @@ fn one(step: &ProvisionStep, docker: &Docker, log: &Path) -> Result<()> {
     }
 }
 
-/// The daemon and its helpers (containerd, iptables) and programs for administrators may be missing on a user's PATH.
+/// PATH with the folders of the daemon, its helpers (containerd, iptables) and administration programs, which a user's PATH may lack.
 fn daemon_path() -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     format!("{path}:/usr/local/sbin:/usr/sbin:/sbin")

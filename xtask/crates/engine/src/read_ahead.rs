@@ -11,14 +11,14 @@ const CHUNKS: usize = 128;
 /// What a thread has read.
 struct Ahead {
     chunks: Receiver<io::Result<Chunk>>,
-    /// Takes chunks back, so that few are allocated and filled with zeros.
+    /// Returns used buffers to the thread, which avoids allocating and zeroing new ones.
     used: Sender<Vec<u8>>,
     chunk: Chunk,
     /// How much of the chunk was handed over.
     at: usize,
 }
 
-/// Bytes of the stream at the start of a buffer.
+/// Bytes of the stream: the first `length` bytes of a buffer.
 #[derive(Default)]
 struct Chunk {
     buffer: Vec<u8>,
@@ -74,7 +74,7 @@ impl Read for Ahead {
                     let old = std::mem::replace(&mut self.chunk, chunk?);
                     self.at = 0;
                     if !old.buffer.is_empty() {
-                        // The reader may have ended.
+                        // The thread may have ended.
                         self.used.send(old.buffer).ok();
                     }
                 }

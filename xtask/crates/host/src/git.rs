@@ -51,7 +51,7 @@ impl Git {
         self.cmd(&["rev-parse", "--verify", "--quiet", "HEAD"]).read().ok()
     }
 
-    /// The commit that is checked out, if nothing differs from it and every file is tracked or ignored.
+    /// The commit that is checked out; `None` if there are changes or untracked files.
     pub fn clean_head(&self) -> Option<String> {
         let args =
             ["status", "--porcelain=v2", "--branch", "--untracked-files=all", "--ignore-submodules=none"];

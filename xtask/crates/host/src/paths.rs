@@ -289,7 +289,7 @@ impl Repository {
         self.state("bake.json")
     }
 
-    /// How long the steps of builds took.
+    /// The durations of build steps.
     pub fn timings(&self) -> PathBuf {
         self.state("timings.json")
     }

@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers requests: from the third one for `ready` on with 200, all others with 503.
+    /// Answers the third and later requests for `ready` with 200, all others with 503.
     fn serve(listener: &TcpListener, ready: &str) {
         let mut asked = 0;
         for stream in listener.incoming() {
@@ -85,7 +85,7 @@ mod tests {
             let is_over = || asked.replace(asked.get() + 1) == 10_000;
             let found = first(port, path(&service), Duration::from_millis(1), is_over);
             assert!(found.is_some(), "{expected}");
-            assert!(asked.get() >= 3, "an answer other than 200 was taken for healthy");
+            assert!(asked.get() >= 3, "an answer other than 200 counted as healthy");
         }
     }
 

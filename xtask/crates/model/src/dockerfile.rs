@@ -7,11 +7,11 @@ pub fn references(text: &str) -> BTreeSet<String> {
     read(text).1
 }
 
-/// The image of the frontend that reads a Dockerfile: its `# syntax=` directive (Dockerfile reference, "Parser directives"). Directives
-/// stand before everything else, each at most once.
+/// The frontend image of a Dockerfile: its `# syntax=` directive (Dockerfile reference, "Parser directives"). Directives precede
+/// everything else, each at most once.
 pub fn syntax(text: &str) -> Option<&str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // A script may start with an interpreter.
+    // The file may start with a shebang line.
     let first = usize::from(text.starts_with("#!"));
     for line in text.lines().skip(first) {
         let line = line.trim();

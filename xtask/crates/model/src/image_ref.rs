@@ -212,7 +212,7 @@ impl ImageRef {
         ImageRef { repository: format!("{}/{}", registry.0, path_of(&self.repository)), ..self.clone() }
     }
 
-    /// The tag of the image for a platform, which ends in the platform's suffix.
+    /// The reference with the platform's suffix appended to its tag.
     #[must_use]
     pub fn on(&self, platform: Option<&Platform>) -> ImageRef {
         let suffix = platform.map(Platform::suffix).unwrap_or_default();

@@ -34,7 +34,7 @@ pub struct Manifest {
     pub source_date_epoch: u64,
     /// The prefix of environment variables, such as `IMAGES_`.
     pub env_prefix: String,
-    /// The platforms of services that declare none; none means the engine's own.
+    /// The default platforms of services; empty for the engine's platform.
     pub platforms: Vec<Platform>,
     /// The editions, smallest first; at least one, which is [`Edition::NONE`] if the file declares none.
     pub editions: Vec<Edition>,
@@ -72,7 +72,7 @@ pub struct Manifest {
     pub allowlist: Allowlist,
     /// Relaxed rules of `check`.
     pub check: CheckRules,
-    /// What `test` requires of a service without requirements of its own.
+    /// What `test` requires of a service that does not set its own requirements.
     pub test: TestRules,
 }
 
@@ -110,7 +110,7 @@ pub enum StandIn {
         path: String,
         /// Named build contexts.
         contexts: BTreeMap<String, HostContext>,
-        /// The Dockerfile without them, for platforms that the build machine emulates.
+        /// The Dockerfile without these contexts, for emulated platforms.
         emulated: Option<String>,
     },
 }

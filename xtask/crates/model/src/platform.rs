@@ -33,7 +33,7 @@ impl Platform {
         Platform::new("linux", architecture)
     }
 
-    /// Whether this machine needs emulation to run its programs.
+    /// Whether this machine needs emulation to run programs for this platform.
     pub fn is_emulated(&self) -> bool {
         !Platform::of_this_machine().is_wanted(self)
     }
@@ -54,7 +54,7 @@ impl Platform {
         same && (wanted.variant.is_none() || self.full_variant() == wanted.full_variant())
     }
 
-    /// The variant, with the default of its architecture (containerd, `platforms/defaults.go`).
+    /// The variant, or the default of its architecture (containerd, `platforms/defaults.go`).
     pub fn full_variant(&self) -> &str {
         match (self.variant.as_deref(), self.architecture.as_str()) {
             (Some(variant), _) if !variant.is_empty() => variant,
@@ -64,13 +64,13 @@ impl Platform {
         }
     }
 
-    /// The suffix of the tag for this platform: `-arm64`, `-arm-v7`, `-windows-amd64`. Linux is not mentioned.
+    /// The tag suffix for this platform: `-arm64`, `-arm-v7`, `-windows-amd64`. `linux` is omitted.
     pub fn suffix(&self) -> String {
         let text = self.to_string().replace('/', "-");
         format!("-{}", text.strip_prefix("linux-").unwrap_or(&text))
     }
 
-    /// Debian's name of the architecture (Debian wiki, "SupportedArchitectures"); `None` if no Debian release has it.
+    /// Debian's name for the architecture (Debian wiki, "SupportedArchitectures"); `None` if no Debian release supports it.
     pub fn debian_architecture(&self) -> Option<&'static str> {
         if self.os != "linux" {
             return None;
@@ -92,7 +92,7 @@ impl Platform {
 impl FromStr for Platform {
     type Err = Failure;
 
-    /// Reads a platform. Other names of an architecture become Docker's (containerd, `platforms/database.go`).
+    /// Parses a platform. Normalizes architecture names to Docker's names (containerd, `platforms/database.go`).
     fn from_str(text: &str) -> Result<Platform, Failure> {
         let is_word = |word: &&str| {
             !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
@@ -130,7 +130,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// Written as text, `linux/arm64`; registries and images write the parts.
+/// Serialized as a string, such as `linux/arm64`; registries and images use separate fields.
 impl Serialize for Platform {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -1,4 +1,4 @@
-//! Which images of a service a command is about, by platform.
+//! Selects the images of a service by platform.
 
 use host::failure::{Failure, FailureClass};
 
@@ -6,8 +6,8 @@ use crate::platform::Platform;
 use crate::service::Service;
 
 impl Service {
-    /// The images that a command is about when the user names these platforms, or none of them. `Some`: the image whose tag ends in the
-    /// platform's suffix. `None`: the image with the plain tag, for the service's only platform or for the engine's own.
+    /// The images that a command uses for the requested platforms, if any. `Some`: the image whose tag ends in the platform's suffix.
+    /// `None`: the image with the plain tag, for the service's only platform or the engine's platform.
     pub fn images_by_platform(&self, requested: &[Platform]) -> Vec<Option<Platform>> {
         let known = self.known_platforms();
         if self.pulled.is_some() || known.len() == 1 {
@@ -20,16 +20,16 @@ impl Service {
         if wanted.is_empty() { vec![None] } else { wanted.iter().cloned().map(Some).collect() }
     }
 
-    /// The platforms that an index needs to be complete: those declared, else those requested.
+    /// The platforms of a complete index: the declared platforms, else the requested platforms.
     pub fn index_platforms(&self, requested: &[Platform]) -> Vec<Platform> {
         let known = self.known_platforms();
         if known.is_empty() { requested.to_vec() } else { known }
     }
 
-    /// Makes sure that the service is built for these platforms.
+    /// Checks that the service is built for these platforms.
     ///
     /// # Errors
-    /// The first platform that its declaration leaves out.
+    /// The first requested platform that the service does not declare.
     pub fn require_platforms(&self, requested: &[Platform]) -> Result<(), Failure> {
         let known = self.known_platforms();
         let Some(missing) = requested.iter().find(|one| !known.is_empty() && !known.contains(one)) else {
@@ -37,11 +37,11 @@ impl Service {
         };
         let names: Vec<String> = known.iter().map(Platform::to_string).collect();
         let what = format!("`{}` is not built for {missing}, only for {}", self.name, names.join(", "));
-        let remedy = format!("name one of these, or add \"{missing}\" to the platforms of `{}`", self.name);
+        let remedy = format!("use one of these, or add \"{missing}\" to the platforms of `{}`", self.name);
         Err(Failure::new(FailureClass::Usage, what, remedy))
     }
 
-    /// The platform that the image with the plain tag is built for; `None` for the engine's own.
+    /// The platform of the image with the plain tag; `None` for the engine's platform.
     pub fn only_platform(&self) -> Option<Platform> {
         match self.known_platforms().as_slice() {
             [only] => Some(only.clone()),
@@ -49,14 +49,14 @@ impl Service {
         }
     }
 
-    /// The service with references of its images for a platform.
+    /// The service with image references for a platform.
     #[must_use]
     pub fn on(&self, platform: &Platform) -> Service {
         let is_only = self.only_platform().is_some_and(|only| only == *platform);
         Service { chosen: (!is_only).then(|| platform.clone()), ..self.clone() }
     }
 
-    /// The platforms of the manifest; else those of Compose or bake files. An invalid platform there is left to Docker.
+    /// The platforms from the manifest, else from Compose or bake files. Docker reports invalid platforms there.
     fn known_platforms(&self) -> Vec<Platform> {
         if !self.platforms.is_empty() {
             return self.platforms.clone();
@@ -95,7 +95,7 @@ mod tests {
             (&[], &[], &[arm], "linux/arm64"),
             (&[amd, arm], &[], &[], "linux/amd64 linux/arm64"),
             (&[amd, arm], &[], &[arm], "linux/arm64"),
-            // The plain tag is of this platform.
+            // The plain tag is for this platform.
             (&[arm], &[], &[], "plain"),
             (&[arm], &[], &[arm], "plain"),
             (&[], &[arm], &[arm], "plain"),
@@ -120,7 +120,7 @@ mod tests {
         };
         assert_eq!(of(&service(&["linux/amd64", "linux/arm64"], &[])), ["1"]);
         assert_eq!(of(&service(&["linux/amd64", "linux/arm64"], &[]).on(&arm)), ["1-arm64"]);
-        // Not the plain tag, which is of another platform.
+        // Not the plain tag, which is for another platform.
         assert_eq!(of(&service(&["linux/amd64"], &[]).on(&arm)), ["1-arm64"]);
         assert_eq!(of(&service(&["linux/arm64"], &[]).on(&arm)), ["1"]);
     }
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(
                 failure.to_string(),
                 "`web` is not built for linux/s390x, only for linux/amd64\n\
-                 help: name one of these, or add \"linux/s390x\" to the platforms of `web`"
+                 help: use one of these, or add \"linux/s390x\" to the platforms of `web`"
             );
         }
     }

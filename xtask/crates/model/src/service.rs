@@ -27,9 +27,9 @@ pub struct Service {
     pub port: Option<u16>,
     /// The path that answers requests for its health.
     pub health: Option<String>,
-    /// The platforms that the manifest declares; none means the engine's own.
+    /// The platforms that the manifest declares; empty for the engine's platform.
     pub platforms: Vec<Platform>,
-    /// The platform whose tags [`Service::reference`] gives; `None` for plain tags.
+    /// The platform whose tags [`Service::reference`] returns; `None` for plain tags.
     pub chosen: Option<Platform>,
     /// The editions it exists in; empty means all.
     pub editions_in: Vec<Edition>,
@@ -68,7 +68,7 @@ pub struct Build {
     pub target: Option<String>,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
-    /// The platforms that a Compose or bake file allows, such as `linux/arm64`; none means any.
+    /// The platforms that a Compose or bake file allows, such as `linux/arm64`; empty for any.
     pub platforms: Vec<String>,
     /// Named contexts: folders relative to the repository, or references with a scheme.
     pub contexts: BTreeMap<String, String>,

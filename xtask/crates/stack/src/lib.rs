@@ -1,5 +1,5 @@
-//! Compose files and the stacks that run from them: switching images, deploying, probing, throwaway stacks, parity; the
-//! same for Swarm and Kubernetes.
+//! Compose files and the stacks that run from them: switching images, deploying (also to Swarm and Kubernetes), probing,
+//! throwaway stacks, parity.
 
 pub mod deploy;
 pub mod http;

@@ -1,4 +1,4 @@
-//! Which values of a stack are secrets.
+//! Finds secrets in a stack.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use engine::compose::cluster::ClusterProject;
 use host::secrets::Secrets;
 use model::manifest::Manifest;
 
-/// Shorter values occur in ordinary text.
+/// Values shorter than this are ignored, because they occur in ordinary text.
 const SHORTEST: usize = 4;
 
-/// Recognizes secrets by name, by value, and by form.
+/// Recognizes secrets by name, value or format.
 pub struct SecretFinder {
     scanner: Scanner,
     names: Vec<String>,
@@ -21,10 +21,10 @@ pub struct SecretFinder {
 }
 
 impl SecretFinder {
-    /// Knows the secrets of the manifest and all variables that are named like secrets.
+    /// Takes the manifest's secrets, and variables whose names look like secrets.
     ///
     /// # Errors
-    /// When the scanner cannot be made.
+    /// When the scanner cannot be created.
     pub fn new(manifest: &Manifest, variables: &BTreeMap<String, String>) -> Result<SecretFinder> {
         let declared = manifest.services.iter().flat_map(|service| &service.secrets);
         let names: Vec<String> =
@@ -35,23 +35,23 @@ impl SecretFinder {
         Ok(SecretFinder { scanner: Scanner::new(&[])?, values: values.collect(), names })
     }
 
-    /// Masks every variable of the project's services that is, or may be, a secret in output from now on.
+    /// Masks the services' variables that are, or may be, secret in further output.
     pub fn mask(&self, project: &ClusterProject, secrets: &Secrets) {
         let all = project.services.values().flat_map(|service| &service.environment);
         let set = all.filter_map(|(name, value)| Some((name, value.as_ref()?.reveal())));
         set.filter(|(name, value)| self.is_secret(name, value)).for_each(|(_, value)| secrets.add(value));
     }
 
-    /// Whether a variable's value is, or may be, a secret.
+    /// Whether a variable is, or may be, secret.
     pub(crate) fn is_secret(&self, name: &str, value: &str) -> bool {
         !value.is_empty()
             && (is_secret(name) || self.names.iter().any(|known| known == name) || self.holds_secret(value))
     }
 
-    /// Whether a text contains a known secret, a token, a private key, or a URL with a password.
+    /// Whether `text` contains a known secret, a token, a private key, or a URL with a password.
     pub(crate) fn holds_secret(&self, text: &str) -> bool {
         self.values.iter().any(|secret| text.contains(secret))
-            // Under this path the scanner also finds passwords in URLs.
+            // For this file name, the scanner also reports passwords in URLs.
             || !self.scanner.lines(".git-credentials", text.as_bytes()).is_empty()
     }
 }

@@ -1,4 +1,4 @@
-//! Debian's static busybox for several architectures: a program for images that no registry's image and no Debian system is needed for.
+//! Debian's static busybox for several architectures: a program for images without a base image.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::{Folder, Site, docker};
 /// The architectures, as Debian and Docker call them.
 pub const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
-/// Writes `bin/ARCHITECTURE/busybox` into a folder. The packages come from the network of the engine's builds.
+/// Writes `bin/ARCHITECTURE/busybox` into a folder. The packages are downloaded in an image build.
 pub fn write(test: &str, folder: &Folder) {
     let site = Site::new(&format!("{test}-busybox"));
     let names = ARCHITECTURES.map(|name| format!("busybox-static:{name}")).join(" ");

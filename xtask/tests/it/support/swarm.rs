@@ -1,7 +1,7 @@
-//! Two engines that form a swarm, in network namespaces of their own, and a registry that both reach.
+//! Two engines that form a swarm, each in a separate network namespace, and a registry that both can reach.
 //!
-//! This kernel may lack ip_vs: virtual IPs and the routing mesh then do not work, but overlay networks with `endpoint_mode: dnsrr` do.
-//! Everything ends with the thread that started it, even if the test is killed.
+//! Without ip_vs in the kernel, virtual IPs and the routing mesh do not work, but overlay networks with `endpoint_mode: dnsrr` do.
+//! All processes end with the thread that started them, even if the test is killed.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -17,10 +17,10 @@ const ADDRESSES: [&str; 2] = ["198.19.77.1", "198.19.77.2"];
 /// Their host names.
 pub const NODES: [&str; 2] = ["node-one", "node-two"];
 
-/// The name of the pushed images' registry.
+/// The registry of the pushed images.
 pub const REGISTRY: &str = "198.19.77.1:5000";
 
-/// Two engines; the first manages the swarm once [`Swarm::join`] was called.
+/// Two engines; after [`Swarm::join`], the first manages the swarm.
 pub struct Swarm {
     pub folder: Folder,
     engines: Vec<Child>,
@@ -30,11 +30,11 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    /// Starts the engines, which do not know each other yet.
+    /// Starts the engines, without a swarm.
     pub fn start() -> Swarm {
         let (folder, group) = (Folder::new(), format!("/xt-swarm-{}", std::process::id()));
         let mut swarm = Swarm { folder, engines: Vec::new(), registry: None, group };
-        // Added before they start, so that a failure removes the first.
+        // Added before dockerd starts, so that a failure removes the first engine.
         for index in 0..2 {
             let engine = swarm.engine(index);
             swarm.engines.push(engine);
@@ -60,7 +60,7 @@ impl Swarm {
         });
         self.folder.write(&format!("{index}/daemon.json"), &configuration.to_string());
         let log = File::create(path("log")).unwrap();
-        // The machine's containerd and plugins are hidden.
+        // Hides the host's containerd and plugins.
         let script = "read go; hostname \"$0\"; ip link set lo up; ip link set eth0 up; ip address add \"$1\" dev eth0; \
                       for folder in /run/containerd /run/docker; do mkdir -p $folder; mount -t tmpfs tmpfs $folder; done; \
                       exec dockerd --config-file \"$2\"";
@@ -81,7 +81,7 @@ impl Swarm {
         command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
 
-    /// A cable between both namespaces. It ends with them.
+    /// Connects the namespaces with a veth pair, which is deleted with them.
     fn connect(&self) {
         let own = fs::read_link("/proc/self/ns/net").unwrap();
         let pids: Vec<String> = self.engines.iter().map(|engine| engine.id().to_string()).collect();
@@ -101,7 +101,7 @@ impl Swarm {
         assert!(status.unwrap().success(), "cannot connect the engines");
     }
 
-    /// Makes the first engine a manager, and the second a worker. A lost node is noticed within seconds.
+    /// Makes the first engine a manager, and the second a worker. A lost node is detected within seconds.
     pub fn join(&self) {
         self.docker(0, &["swarm", "init", "--advertise-addr", ADDRESSES[0], "--dispatcher-heartbeat", "1s"]);
         let token = self.docker(0, &["swarm", "join-token", "--quiet", "worker"]);
@@ -130,7 +130,7 @@ impl Swarm {
         wait::until("the registry listens", || self.folder.read("registry.log").contains("listening on"));
     }
 
-    /// A program in the first engine's network, which uses that engine.
+    /// A command that runs in the first engine's network and uses that engine.
     pub fn beside(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("setpriv");
         command.args([
@@ -154,7 +154,7 @@ impl Swarm {
         command
     }
 
-    /// docker with one of the engines; it must succeed.
+    /// Runs docker with one of the engines; it must succeed.
     pub fn docker(&self, index: usize, args: &[&str]) -> String {
         let output = Command::new("docker").args(args).env("DOCKER_HOST", self.host(index)).output().unwrap();
         let log = || self.folder.read(&format!("{index}/log"));
@@ -167,7 +167,7 @@ impl Swarm {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Ends an engine and its containers as a power cut does.
+    /// Kills an engine and its containers, like a power cut.
     pub fn kill(&mut self, index: usize) {
         super::signal("KILL", self.engines[index].id());
         self.engines[index].wait().unwrap();
@@ -177,11 +177,11 @@ impl Swarm {
 impl Drop for Swarm {
     fn drop(&mut self) {
         for child in self.engines.iter_mut().chain(&mut self.registry) {
-            // It may have ended already.
+            // It may have exited already.
             child.kill().ok();
             child.wait().ok();
         }
-        // The kernel ends the processes and unmounts their file systems a moment after their namespace has ended.
+        // The kernel kills the processes and unmounts their file systems shortly after the namespace ends.
         let groups = control_groups(&self.group);
         for _ in 0..50 {
             groups.iter().for_each(|group| remove_groups(group));
@@ -202,7 +202,7 @@ fn control_groups(name: &str) -> Vec<PathBuf> {
     hierarchies.chain([root.to_owned()]).map(|hierarchy| hierarchy.join(name)).collect()
 }
 
-/// Removes empty control groups, the innermost first.
+/// Removes empty control groups, innermost first.
 fn remove_groups(group: &Path) {
     for inner in fs::read_dir(group).into_iter().flatten().flatten() {
         if inner.file_type().is_ok_and(|kind| kind.is_dir()) {

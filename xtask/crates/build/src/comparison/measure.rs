@@ -36,8 +36,8 @@ pub fn references(services: &[&Service], edition: Edition, tag: &Tag) -> Vec<Str
 }
 
 /// Compares the images of some services that the engine has: with their originals, or with their `accepted` size where a
-/// service has one build. A comparison of all services is stored as a record. `listed`: the engine's images by [`references`], if they
-/// are known.
+/// service has one build. A comparison of all services is stored as a record. `listed`: the engine's images by [`references`], if
+/// known.
 ///
 /// # Errors
 /// When docker fails or an image cannot be read.
@@ -107,7 +107,7 @@ pub fn compare(
     Ok(comparison)
 }
 
-/// Inspects images and remembers them: if the next build finds nothing to do, it needs them again.
+/// Inspects images and caches the results, which the next build needs if nothing has changed.
 fn inspect(references: &[String], context: &Context) -> Result<BTreeMap<String, Image>> {
     let found = context.docker.inspect(references)?;
     let mut known = KnownImages::load(context.repository.known_images());

@@ -37,11 +37,11 @@ const NEWEST: [(&str, &str); 25] = [
 /// What a Dockerfile takes from outside its context.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Asks {
-    /// Images that FROM, COPY and RUN name; stages are not among them.
+    /// Images that FROM, COPY and RUN name, without stages.
     pub images: BTreeSet<String>,
-    /// The image of the frontend that reads the Dockerfile, if it names one.
+    /// The image of the Dockerfile's frontend, if specified.
     pub frontend: Option<String>,
-    /// Whether an image has a name that only BuildKit can complete, or the frontend is not Docker's own: it may take anything.
+    /// Whether only BuildKit can resolve the name of an image, or the frontend is not Docker's own and may use any image.
     pub unknown_image: bool,
     /// Whether a step may download something else next week.
     pub unpinned: bool,

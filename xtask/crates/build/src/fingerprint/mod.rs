@@ -1,9 +1,9 @@
 //! The fingerprint of an image: a hash of everything its build can read. If it has not changed, the image need not be rebuilt.
 //!
 //! It covers the Dockerfile, the files that the context sends, arguments, labels, platform, named contexts, the names of secrets,
-//! the IDs of the base images and of the frontend, and the same of every target that it depends on. Two things stay out: the commit
-//! in a label, which changes nothing in the image, and the date of packages, so that an image that no new package changes keeps its
-//! digest. A build that gets packages expires instead, see [`Fingerprint::unpinned`].
+//! the IDs of the base images and of the frontend, and the same for every target that it depends on. It excludes the commit in a
+//! label, which does not affect the image otherwise, and the date of packages, so that an image keeps its digest if its packages have not
+//! changed. A build that gets packages expires instead, see [`Fingerprint::unpinned`].
 
 mod asks;
 
@@ -29,10 +29,9 @@ const RULES: &str = "1";
 pub struct Fingerprint {
     /// SHA-256, in hexadecimal.
     pub hash: String,
-    /// This target and those it depends on, if their downloads can change from day to day: packages, files.
+    /// This target and its dependencies, if their packages or other downloads can change from day to day.
     pub unpinned: BTreeSet<String>,
-    /// Whether a base image or the frontend comes from a registry under a tag, which may move. Every build resolves it again, so the cache
-    /// may be used.
+    /// Whether a base image or the frontend comes from a registry by tag. Every build resolves the tag again, so the cache may be used.
     pub has_moving_images: bool,
 }
 
@@ -40,7 +39,7 @@ pub struct Fingerprint {
 /// next to it; a named context has no Dockerfile.
 pub type HashContext<'a> = dyn FnMut(&Path, Option<&Path>) -> Result<String> + 'a;
 
-/// The images that the builds of a plan start from and that no target provides. Their IDs are part of the fingerprints.
+/// The images that a plan's builds use and that are not targets of the plan. Their IDs are part of the fingerprints.
 pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for target in plan.definition.target.values() {
@@ -55,9 +54,9 @@ pub fn images(plan: &BuildPlan) -> BTreeSet<String> {
     found
 }
 
-/// The fingerprints of a plan's images by target. A build has none if its inputs cannot be known or read before it runs.
+/// The fingerprints of a plan's images by target. A build whose inputs cannot be determined or read before it runs has none.
 ///
-/// `starts`: the engine's images by the names in [`images`]. `uses_engine`: whether the builder certainly takes images from the engine.
+/// `starts`: the engine's images by the names in [`images`]. `uses_engine`: whether the builder is known to use the engine's images.
 pub fn of_plan(
     plan: &BuildPlan,
     starts: &BTreeMap<String, StartImage>,
@@ -74,7 +73,7 @@ pub fn of_plan(
 pub struct StartImage {
     /// Its ID.
     pub id: String,
-    /// What it runs on.
+    /// Its platform.
     pub platform: Platform,
 }
 
@@ -143,7 +142,7 @@ impl Prints<'_> {
         let text = text(target)?;
         let asks = Asks::of(&text, &target.args);
         let folder = Path::new(&target.context);
-        // These settings ask for a build every time.
+        // These settings force a build every time.
         let is_fresh = target.no_cache || target.pull || !target.no_cache_filter.is_empty();
         if asks.unknown_image || is_fresh || !folder.is_absolute() {
             return Ok(None);
@@ -160,7 +159,7 @@ impl Prints<'_> {
             self.image(image, |start| start.serves(target), &mut parts);
         }
         if let Some(image) = &asks.frontend {
-            // It runs where the builder runs.
+            // The frontend runs on the builder's platform.
             self.image(image, |_| true, &mut parts);
         }
         for (key, place) in &target.contexts {
@@ -181,13 +180,13 @@ impl Prints<'_> {
         Ok(Some(parts.finish()))
     }
 
-    /// Adds an image from outside the plan by its ID in the engine. BuildKit resolves an image that the engine does not have, so its
-    /// content may change unless the name has a digest. Other builders may not know the engine's images: there the ID counts, but does not
-    /// pin.
+    /// Adds an image from outside the plan by its ID in the engine. BuildKit resolves images that the engine does not have, so their
+    /// content may change unless the name has a digest. Other builders may not use the engine's images: for them, the ID is part of the
+    /// fingerprint but does not pin the image.
     fn image(&self, image: &str, serves: impl Fn(&StartImage) -> bool, parts: &mut Parts) {
         parts.add("image", image);
         let start = self.starts.get(image).filter(|start| serves(start));
-        // Another builder may start from another image, so its result has another fingerprint.
+        // Another builder may use a different base image, so its result has a different fingerprint.
         let id = if self.uses_engine { "id" } else { "id in the engine" };
         start.into_iter().for_each(|start| parts.add(id, &start.id));
         parts.has_moving_images |= !image.contains("@sha256:") && (start.is_none() || !self.uses_engine);

@@ -76,7 +76,7 @@ impl<'a> Attempts<'a> {
                     Before::Same(manifest) if was_pushed => {
                         Ok(Some(Pushed { digest: manifest.digest, sent: 0 }))
                     }
-                    // The registry keeps the image that it may have: it was built from the same inputs. A missing tag only costs a build.
+                    // An image that the registry may already have stays: it has the same inputs. A missing tag only costs a build.
                     Before::Same(_) | Before::Other(_) | Before::Unknown if tag.is_built => Ok(None),
                     _ if is_there => self.tag_here(image, tag).map(|()| None),
                     _ => {

@@ -1,4 +1,4 @@
-//! Pushes indexes, after the images of all platforms are in the registry: a tag for several platforms never names only some of them.
+//! Pushes indexes, after the images of all platforms are in the registry, so a multi-platform tag is never incomplete.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use model::platform::Platform;
 /// The result for an index.
 struct SettledIndex {
     tries: u32,
-    /// The digest of what the registry had under the tag.
+    /// The digest that the tag had in the registry before the push.
     before: Option<String>,
     /// The digest of the index.
     result: Result<String, PushError>,
@@ -31,7 +31,7 @@ pub(super) fn compare(plan: &PushPlan, report: &mut PushReport, context: &Contex
     let reader = RegistryReader::new(&context.docker);
     for index in complete(plan, context) {
         let mut row = row(index, PushState::Planned);
-        // Its digest is only known when every image is there.
+        // The index's digest is only known if the registry has all images.
         let unchanged = digests(index, report, &[PushState::Unchanged]);
         let wanted =
             unchanged.and_then(|digests| context.docker.digest_of_index(&manifests(index, &digests)).ok());
@@ -113,7 +113,7 @@ fn manifests(index: &IndexToPush, digests: &BTreeMap<Platform, String>) -> Vec<S
     digests.values().map(|digest| format!("{}@{digest}", index.reference.repository())).collect()
 }
 
-/// The local image for the engine's own platform: on this machine, the index's reference means this one.
+/// The local image for the engine's own platform, which the index's reference names on this machine.
 fn local_image<'p>(plan: &'p PushPlan, index: &IndexToPush, engine: &Platform) -> Option<&'p str> {
     let (_, own) = index.images.iter().find(|(platform, _)| engine.is_wanted(platform))?;
     let has_it = |tags: &[RemoteTag]| tags.iter().any(|tag| tag.reference == *own);

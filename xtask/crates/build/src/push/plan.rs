@@ -15,7 +15,7 @@ pub struct PushPlan {
     pub registry: Registry,
     /// The images, in the manifest's order.
     pub images: Vec<ImageToPush>,
-    /// The indexes, each of images in this plan.
+    /// The indexes of images in this plan.
     pub indexes: Vec<IndexToPush>,
 }
 
@@ -23,11 +23,11 @@ pub struct PushPlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexToPush {
     pub reference: ImageRef,
-    /// Which images it holds; it names no platform.
+    /// The images it contains; without a platform.
     pub service_image: ServiceImage,
-    /// The reference in the registry of each platform's image.
+    /// Each platform's image in the registry.
     pub images: BTreeMap<Platform, ImageRef>,
-    /// The platforms that it needs and this plan does not push.
+    /// Platforms of the index that this plan does not push.
     pub missing: Vec<Platform>,
 }
 
@@ -45,7 +45,7 @@ pub struct RemoteTag {
     pub reference: ImageRef,
     /// The image that the engine has under this reference already; restored if the push fails.
     pub previous: Option<String>,
-    /// Whether it is the tag of the image's fingerprint. It is never moved in the registry, and is not kept in the engine.
+    /// Whether this is the image's fingerprint tag. It is never moved in the registry, and not kept in the engine.
     pub is_built: bool,
 }
 
@@ -100,7 +100,7 @@ pub fn plan(
 }
 
 impl PushPlan {
-    /// Adds the tags of the images' fingerprints.
+    /// Adds the images' fingerprint tags.
     pub fn add_built(&mut self, tag: impl Fn(&Image) -> Option<String>) {
         for image in &mut self.images {
             let (Some(tag), Some(first)) = (tag(&image.image), image.tags.first()) else { continue };
@@ -110,7 +110,7 @@ impl PushPlan {
     }
 }
 
-/// The indexes of the requested images. One platform alone has none.
+/// The indexes of the requested images. A single platform has no index.
 fn indexes(requested: &[TaggedImage], registry: &Registry) -> Vec<IndexToPush> {
     let mut indexes: Vec<IndexToPush> = Vec::new();
     for image in requested.iter().filter(|image| image.index_platforms.len() > 1) {
@@ -229,7 +229,7 @@ mod tests {
         );
         assert!(both.indexes.iter().all(|index| index.missing.is_empty()));
         assert!(found(&[arm]).indexes.iter().all(|index| index.missing == platforms[..1]));
-        // One platform that is declared nowhere else has no index.
+        // A single platform that is not declared has no index.
         let only = TaggedImage { index_platforms: platforms[..1].to_vec(), ..amd };
         assert_eq!(found(&[only]).indexes, []);
     }

@@ -3,7 +3,7 @@
 use crate::request::TaggedImage;
 use model::image_ref::{Registry, Tag};
 
-/// What to push, and where to.
+/// What to push, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct PushRequest<'a> {
     /// The images with their local tags.
@@ -14,6 +14,6 @@ pub struct PushRequest<'a> {
     pub registry: &'a Registry,
     /// The maximum number of images pushed in parallel.
     pub jobs: usize,
-    /// The project, to also push tags of the images' fingerprints.
+    /// The project, if fingerprint tags are pushed too.
     pub built: Option<&'a str>,
 }

@@ -42,16 +42,16 @@ pub(crate) struct Remaining {
 /// Decides what to build.
 pub(crate) struct Reuse<'a> {
     project: &'a str,
-    /// Since when packages are wanted.
+    /// Packages must be from this date or later.
     date: &'a PackageDate,
     environment: &'a BuildEnvironment,
     /// Whether images may be kept; otherwise everything is built.
     keep: bool,
-    /// Whether builds start from the engine's images where it has them.
+    /// Whether builds use the engine's images, if it has them.
     uses_engine: bool,
-    /// Whether builds ask registries for newer base images.
+    /// Whether builds pull newer base images.
     pulls: bool,
-    /// Whether the user chose how old packages may be.
+    /// Whether the user set the maximum age of packages.
     has_given_age: bool,
     repository: &'a Repository,
     docker: &'a Docker,
@@ -88,7 +88,7 @@ impl<'a> Reuse<'a> {
         self.split(plan, &starts, &found)
     }
 
-    /// The same for images among listed tags. Also returns these images and those of `others`.
+    /// Like [`Reuse::remaining`], but uses listed tags. Also returns their images and those of `others`.
     ///
     /// # Errors
     /// When docker fails, or a record cannot be read or written.

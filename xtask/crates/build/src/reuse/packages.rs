@@ -11,15 +11,15 @@ use crate::plan::BuildPlan;
 use host::files;
 use host::paths::Repository;
 
-/// How a build gets packages and other things that change with time.
+/// How a build gets packages and other inputs that change over time.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Packages {
-    /// It does not.
+    /// It gets none.
     None,
     /// In steps that take the date of packages as an argument. They run again when the date changes; other steps of these Dockerfiles
     /// stay cached on purpose.
     Dated,
-    /// In these targets, or none if only images may change. They do not take the date, so they must be built without the cache.
+    /// In these targets; empty if only images may change. They do not take the date, so they must be built without the cache.
     Undated(BTreeSet<String>),
 }
 
@@ -39,16 +39,16 @@ impl Packages {
 /// The label with the date of an image's packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PackagesLabel {
-    /// Since when the build asked for packages.
+    /// The build asked for packages from this date or later.
     pub date: PackageDate,
-    /// Whether it got them; otherwise they may come from an older build cache.
+    /// Whether it got them; otherwise, they may come from an older build cache.
     pub is_certain: bool,
 }
 
 impl PackagesLabel {
     const UNCERTAIN: &str = "cached-";
 
-    /// `None` if the text is no such label.
+    /// `None` if the text is not a valid label.
     pub fn parse(text: &str) -> Option<PackagesLabel> {
         let date = text.strip_prefix(PackagesLabel::UNCERTAIN);
         Some(PackagesLabel { date: PackageDate::recorded(date.unwrap_or(text))?, is_certain: date.is_none() })

@@ -57,8 +57,8 @@ impl Candidate {
 }
 
 impl Reuse<'_> {
-    /// Pulls those images of a plan that the registry has, gives them their temporary tags, and removes them from the plan. Warns if the
-    /// registry fails.
+    /// Pulls the images of a plan that the registry has, sets their temporary tags, and removes them from the plan. If the registry
+    /// fails, only warns.
     ///
     /// # Errors
     /// When docker fails, or the user interrupts.
@@ -114,7 +114,7 @@ impl Reuse<'_> {
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(error.into());
         }
-        // Without the digest's name, an image that loses its tags is removed, like one that was built here. Rejected images go, too.
+        // Without its digest reference, a pulled image is removed with its last tag, like a built one. This also removes rejected images.
         let names: Vec<String> =
             missing.into_iter().filter(|name| found.contains_key(*name)).cloned().collect();
         self.docker.remove_unused(&names)?;
@@ -144,7 +144,7 @@ impl Reuse<'_> {
             let (Some(print), Some(tag)) = (prints.get(&image.target), image.tagged.tags.first()) else {
                 return;
             };
-            // Variants of this platform differ, and the image does not tell which one it was built for.
+            // Variants of this platform differ, and the image does not record which one it was built for.
             if platform.architecture() == "arm" {
                 return;
             }
@@ -173,7 +173,7 @@ impl Reuse<'_> {
         Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The digest of a tag. This program's own client is faster than docker's, but does not know the engine's settings for registries.
+    /// The digest of a tag. Our client is faster than docker's, but does not know the engine's registry settings.
     fn digest(&self, reference: &str, reader: &RegistryReader<'_>) -> Result<Option<String>, PushError> {
         let client = reference.parse().map(|reference| RegistryClient::new(reference, &self.docker.runner));
         match client.map(|client| client.digest()) {
@@ -189,7 +189,7 @@ impl Reuse<'_> {
             && self.is_up_to_date(plan, &candidate.image, print, image, &dates)
     }
 
-    /// Records the digests of pulled images, as a push does, and the dates of their packages. The caller holds the lock of pushes.
+    /// Records the digests of pulled images, as a push does, and the dates of their packages. The caller holds the push lock.
     ///
     /// # Errors
     /// When a record cannot be read or written.
@@ -221,7 +221,7 @@ impl Reuse<'_> {
     }
 }
 
-/// Runs some work for each item, a few at a time.
+/// Processes the items, up to [`JOBS`] in parallel.
 fn each<T: Send>(items: impl Iterator<Item = T>, work: impl Fn(T) + Sync) {
     let items: Mutex<VecDeque<T>> = Mutex::new(items.collect());
     let jobs = JOBS.min(lock(&items).len());

@@ -46,7 +46,7 @@ pub fn remove_ignored(
     Ok(ignored.into_iter().map(|build| (build.service, build.build)).collect())
 }
 
-/// Whether a manifest that ignores `given` means the build of this name.
+/// Whether `given` in the manifest's `ignore` refers to the build `name`.
 pub fn is_called(name: &str, given: &str) -> bool {
     given == name || given == plain_name(name)
 }

@@ -75,10 +75,10 @@ pub enum BuildOrigin {
     Bake,
 }
 
-/// Compose or bake files that Docker refuses.
+/// Compose or bake files that Docker rejects.
 #[derive(Debug)]
 pub struct RefusedFiles {
-    /// Which parser refuses them.
+    /// The parser that rejects them.
     pub origin: BuildOrigin,
     /// Its message, with our remedy.
     pub failure: Failure,
@@ -98,7 +98,7 @@ pub fn all(
     refused.into_iter().next().map_or(Ok(found), |one| Err(one.failure.into()))
 }
 
-/// Like [`all`], but also returns the files that Docker refuses.
+/// Like [`all`], but also returns the files that Docker rejects.
 ///
 /// # Errors
 /// When Compose or Buildx is not installed, or its output has an unexpected format.
@@ -135,7 +135,7 @@ pub fn accepted(
     Ok((found, refused))
 }
 
-/// No builds if Docker refuses the files.
+/// No builds if Docker rejects the files.
 fn unless_refused(
     found: Result<NamedBuilds>,
     origin: BuildOrigin,
@@ -260,8 +260,8 @@ fn united(found: Vec<NamedBuild>) -> Vec<NamedBuild> {
     out
 }
 
-/// Ranks names for an image that several services share, best first: the image's, its folder's, the start of the image's,
-/// then a service that publishes a port, one that runs the image's own command, one that names an image.
+/// Ranks names for an image that several services share, best first: the image's name, the folder's name, the start of the image's name,
+/// then a service that publishes a port, runs the image's own command, or names an image.
 fn rank(one: &NamedBuild) -> [bool; 6] {
     let image = one.image.as_deref().map(model::image_ref::name_of);
     let folder = one.build.context.rsplit('/').next();
@@ -282,7 +282,7 @@ fn merged(group: Vec<NamedBuild>) -> Option<NamedBuild> {
     let is_only_one = |is: &dyn Fn(&NamedBuild) -> bool| group.iter().filter(|one| is(one)).count() == 1;
     let stands_out = is_only_one(&|one| !one.ports.is_empty()) || is_only_one(&|one| !one.has_own_command);
     if group.len() > 1 && other_image && other_folder && other_start && !stands_out {
-        // All are equally good.
+        // All names rank equally.
         leader.service = naming::shared_name(&leader);
     }
     leader.sharing = group.iter().map(|one| one.name.clone()).collect();

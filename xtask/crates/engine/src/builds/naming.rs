@@ -26,11 +26,11 @@ pub fn free_name(name: &str, taken: &mut BTreeSet<String>) -> String {
     free
 }
 
-/// Folder names that say nothing about the image.
+/// Folder names too generic to name an image.
 pub const GENERIC_FOLDERS: [&str; 7] =
     ["docker", "build", "src", "deploy", "deployment", "container", "image"];
 
-/// The name of a build that several services share equally: its folder's, or its image's.
+/// The name of a build that several services share equally: the folder's name, else the image's name.
 pub(super) fn shared_name(build: &NamedBuild) -> String {
     let folder = build.build.context.rsplit('/').next();
     let folder = folder.filter(|name| *name != "." && !GENERIC_FOLDERS.contains(name));
@@ -40,7 +40,7 @@ pub(super) fn shared_name(build: &NamedBuild) -> String {
 /// Fills in the services' names and, where several builds share a repository, the templates of their tags.
 pub(super) fn name_all(builds: &mut [NamedBuild]) {
     let mut taken = BTreeSet::new();
-    // A name of one service takes precedence over a name shared by several.
+    // The name of a single service takes precedence over a name shared by several services.
     let (own, found): (Vec<_>, Vec<_>) = builds.iter_mut().partition(|build| build.service.is_empty());
     for build in own {
         build.service = free_name(&build.name, &mut taken);

@@ -219,7 +219,7 @@ fn with_absolute_paths(mut fields: Vec<(String, String)>, root: &Rooted) -> Stri
     join_fields(&fields)
 }
 
-/// The keys that the build has with a value other than false.
+/// The build's keys with a value other than `false`.
 fn present(build: &Value, keys: &[&str]) -> Vec<String> {
     let is_set = |key: &&&str| !matches!(build[**key], Value::Null | Value::Bool(false));
     keys.iter().filter(is_set).map(|key| (*key).to_owned()).collect()

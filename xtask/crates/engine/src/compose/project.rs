@@ -235,7 +235,7 @@ impl Project {
         Ok((text, config))
     }
 
-    /// What a cluster needs of the services of active profiles.
+    /// The settings that clusters use, for the services of active profiles.
     ///
     /// # Errors
     /// As [`Project::config`].

@@ -1,5 +1,5 @@
-//! The wildcards of a pattern, with the meaning that moby/patternmatcher gives them: it translates a pattern to a Go regular
-//! expression, which affects edge cases.
+//! The wildcards of a pattern, as moby/patternmatcher interprets them: it translates a pattern to a Go regular expression, which affects
+//! edge cases.
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Class {
     }
 }
 
-/// A pattern with an unclear meaning.
+/// An ambiguous pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GlobError {
     /// BuildKit rejects it (Go's `filepath.ErrBadPattern`).

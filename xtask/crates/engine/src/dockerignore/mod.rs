@@ -75,7 +75,7 @@ impl IgnoreFile {
         Ok(IgnoreFile { patterns })
     }
 
-    /// Whether it has no pattern.
+    /// Whether it has no patterns.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }

@@ -141,7 +141,7 @@ fn references(kind: RecordKind, manifest: &Manifest, edition: Edition, tag: &Tag
     manifest.services_in(edition).flat_map(of).collect()
 }
 
-/// Whether these are all services of an edition, with the images that their plain tags name: a record of some would hide that of the
+/// Whether these are all services of an edition, with their plain tags. A record of only some services would hide the record of the
 /// others, and records do not distinguish platforms.
 pub fn is_whole(services: &[&Service], manifest: &Manifest, edition: Edition) -> bool {
     if services.iter().any(|service| service.chosen.is_some()) {

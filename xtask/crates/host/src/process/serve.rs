@@ -8,8 +8,7 @@ use crate::process::error::ProcessError;
 use crate::process::expression::lead_group;
 
 impl Cmd {
-    /// Runs the command with a connection as its standard input and output, until it ends. It is killed when the thread that calls this
-    /// ends.
+    /// Runs the command until it exits, with a connection as its standard input and output. It is killed if the calling thread ends.
     ///
     /// # Errors
     /// When the program cannot be started.
@@ -17,7 +16,7 @@ impl Cmd {
         let output = connection.try_clone().map_err(|error| self.start_error(&error))?;
         let expression = self.until_death("KILL").without_stdin();
         let expression = expression.stdin_file(OwnedFd::from(connection)).stdout_file(OwnedFd::from(output));
-        // Consumes the expression, so that only the command has the connection.
+        // Consumes the expression, so that only the command holds the connection.
         let handle = lead_group(expression).stderr_null().unchecked().start();
         let handle = handle.map_err(|error| self.start_error(&error))?;
         handle.into_output().map(drop).map_err(|error| self.start_error(&error))

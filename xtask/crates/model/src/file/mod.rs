@@ -121,7 +121,7 @@ pub struct Defaults {
     pub base: Option<String>,
     /// The Dockerfile of an upstream's stand-in. Default: none.
     pub stand_in: Option<String>,
-    /// The platforms that services are built for. Default: the engine's own.
+    /// Platforms to build services for. Default: the engine's platform.
     pub platforms: Vec<String>,
 }
 
@@ -325,7 +325,7 @@ pub struct StandIn {
     pub dockerfile: Option<String>,
     /// Folders of the build machine as named contexts; `rust-toolchain` is the only one. Default: none.
     pub contexts: BTreeMap<String, String>,
-    /// The Dockerfile for platforms that the build machine emulates: they cannot run programs from `contexts`. Default: `dockerfile`.
+    /// The Dockerfile for emulated platforms, which cannot run programs from `contexts`. Default: `dockerfile`.
     pub emulated: Option<String>,
 }
 

@@ -51,8 +51,9 @@ pub struct Service {
     pub target: Option<String>,
     /// Build arguments. Default: none.
     pub args: BTreeMap<String, String>,
-    /// Platforms to build for. With several, each image has a tag with its architecture, such as `1.0-arm64`, and `push` joins them
-    /// under the tag without it. Default: those of `[defaults]`; else the engine's own, which `[]` also means.
+    /// Platforms to build for; `[]` means the engine's platform. With several platforms, each image's tag ends in its architecture, such
+    /// as `1.0-arm64`, and `push` combines the images under the tag without the suffix. Default: `platforms` in `[defaults]`; else the
+    /// engine's platform.
     pub platforms: Option<Vec<String>>,
     /// Named contexts: folders relative to the repository, or references such as `docker-image://alpine:3`. Default: none.
     pub contexts: BTreeMap<String, String>,
@@ -101,7 +102,7 @@ pub struct Service {
     pub limits: BTreeMap<String, Limit>,
     /// What its container needs on a read-only root.
     pub run: Run,
-    /// What `test` requires of its container: keys of `[test]` with other values. Default: what `[test]` requires.
+    /// What `test` requires of its container. Overrides individual keys of `[test]`. Default: `[test]`.
     ///
     /// ```toml
     /// [service.vote.test]
@@ -244,6 +245,6 @@ pub struct Secret {
     pub plain: String,
     /// The command in the service's image.
     pub command: Vec<String>,
-    /// The variable for the path of a file that holds the entry, as in `…_FILE`. Needed for Swarm secrets. Default: none.
+    /// The variable with the path of a file that holds the entry, such as `…_FILE`. Required for Swarm secrets. Default: none.
     pub file_variable: Option<String>,
 }

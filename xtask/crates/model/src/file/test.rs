@@ -1,9 +1,9 @@
-//! `[test]` and `[service.NAME.test]` as they stand in the file.
+//! `[test]` and `[service.NAME.test]` as written in the file.
 
 use serde::Deserialize;
 
-/// What `test` requires of the containers in a throwaway stack. A missing key requires nothing. A service's own `test` overrides
-/// individual keys of this table.
+/// What `test` requires of the containers in a throwaway stack. A missing key requires nothing. A service's `test` table overrides
+/// individual keys.
 ///
 /// ```toml
 /// [test]
@@ -29,7 +29,7 @@ pub struct Test {
 }
 
 impl Test {
-    /// This table, with the keys that `service` has replaced.
+    /// This table, with the keys that `service` overrides.
     pub fn with(&self, service: &Test) -> Test {
         Test {
             user: service.user.clone().or_else(|| self.user.clone()),

@@ -71,7 +71,7 @@ impl Builds<'_> {
         let Some(path) =
             self.file.dockerfile.as_deref().map(|path| plain(path).to_owned()).or(inside).or(default)
         else {
-            // Platforms may be declared for a build of Compose or bake, too.
+            // `platforms` is also allowed for builds from Compose or bake files.
             for key in OF_BUILD.iter().filter(|key| **key != "platforms" && self.place.has(key)) {
                 let text =
                     "the build comes from Compose or bake: set it there, or add the service's `dockerfile`";

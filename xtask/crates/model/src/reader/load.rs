@@ -214,7 +214,7 @@ pub(super) fn refuse_unknown(what: &'static str, names: &[String], known: &[&str
     }
 }
 
-/// The platforms of a list. The tag of an edition must not end like that of a platform.
+/// Parses a list of platforms. An edition's tag must not end in the suffix of a platform.
 pub(super) fn platforms(texts: &[String], editions: &[Edition], place: &Place<'_>) -> Vec<Platform> {
     let mut found: Vec<Platform> = Vec::new();
     for text in texts {
@@ -230,7 +230,7 @@ pub(super) fn platforms(texts: &[String], editions: &[Edition], place: &Place<'_
         let suffix = platform.suffix();
         if let Some(edition) = editions.iter().find(|edition| edition.suffix().ends_with(&suffix)) {
             place.fault(format!(
-                "tags of {platform} end in `{suffix}`, as those of edition `{edition}` do: rename the edition"
+                "tags of edition `{edition}` end in `{suffix}`, like tags of {platform}: rename the edition"
             ));
         }
     }

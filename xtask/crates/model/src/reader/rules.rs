@@ -119,7 +119,7 @@ pub(super) fn check(file: &file::Checks, place: &Place<'_>, services: &[&str]) -
     }
 }
 
-/// The requirements of a service: the keys of its own table, else those of `[test]`.
+/// The requirements of a service: the keys of its `test` table, else of `[test]`.
 pub(super) fn test(all: &file::Test, service: &file::Test) -> TestRules {
     let file = all.with(service);
     TestRules {
@@ -130,7 +130,7 @@ pub(super) fn test(all: &file::Test, service: &file::Test) -> TestRules {
     }
 }
 
-/// A number in quotes is a number, as in USER of a Dockerfile.
+/// A quoted number is a user ID, as in a Dockerfile's USER.
 fn user(user: file::TestUser) -> TestUser {
     match user {
         file::TestUser::Id(id) => TestUser::Id(id),
@@ -138,7 +138,7 @@ fn user(user: file::TestUser) -> TestUser {
     }
 }
 
-/// Refuses impossible values in a table of requirements.
+/// Rejects invalid values in a `test` table.
 pub(super) fn refuse_odd_test(file: &file::Test, place: &Place<'_>) {
     for (position, name) in file.capabilities.iter().flatten().enumerate() {
         let known = capability(name);

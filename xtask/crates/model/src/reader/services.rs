@@ -24,7 +24,7 @@ pub(super) struct Services<'a> {
     pub project: &'a str,
     pub editions: &'a [Edition],
     pub images: &'a Images<'a>,
-    /// The default of `platforms`.
+    /// The default for `platforms`.
     pub platforms: &'a [Platform],
 }
 

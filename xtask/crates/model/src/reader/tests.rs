@@ -366,7 +366,7 @@ fn what_test_requires_is_declared() {
         ["3: test.user: invalid user `app:app`: use a user ID or a user name, without a group"]
     );
     assert!(rules("[test]\nuser = true\n").is_err());
-    // A service replaces single keys.
+    // A service overrides individual keys.
     let manifest = parse_in(
         VOTE,
         "schema = 2\n[test]\nuser = 1000\nread-only = true\ncapabilities = []\n\

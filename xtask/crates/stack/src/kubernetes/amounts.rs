@@ -1,4 +1,4 @@
-//! Resources, and times in whole seconds.
+//! Resource quantities, durations in whole seconds, replicas and the update strategy.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,21 @@ use crate::kubernetes::gaps::Gaps;
 use crate::kubernetes::plan::{Rollout, Workload};
 use engine::compose::cluster::{ClusterService, ResourceAmounts, duration};
 
-/// Bytes as Kubernetes writes them: with the largest binary unit that divides them.
+/// Bytes as a Kubernetes quantity, in the largest binary unit that divides them.
 pub(super) fn memory(bytes: u64) -> String {
     let units = [("Gi", 30), ("Mi", 20), ("Ki", 10)];
     let unit = units.iter().find(|(_, power)| bytes > 0 && bytes.is_multiple_of(1 << power));
     unit.map_or_else(|| bytes.to_string(), |(name, power)| format!("{}{name}", bytes >> power))
 }
 
-/// Whether a text is a size as Kubernetes writes it, such as `10Gi`.
+/// Whether `text` is a positive Kubernetes quantity, such as `10Gi`.
 pub fn is_size(text: &str) -> bool {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let units = ["", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
     text[..digits].parse::<u64>().is_ok_and(|number| number > 0) && units.contains(&&text[digits..])
 }
 
-/// CPUs, in thousandths where they are not whole.
+/// CPUs as a Kubernetes quantity: whole CPUs, or millicpus such as `500m`.
 fn processors(text: &str) -> Option<String> {
     let thousandths = (text.parse::<f64>().ok()? * 1000.0).round();
     (thousandths >= 1.0).then(|| {
@@ -29,7 +29,7 @@ fn processors(text: &str) -> Option<String> {
     })
 }
 
-/// Whole seconds of a duration, at least `least`.
+/// A duration rounded up to whole seconds, at least `least`.
 pub(super) fn seconds(text: &str, least: u32) -> Option<u32> {
     let time = duration(text)?;
     let whole = time.as_secs() + u64::from(time.subsec_nanos() > 0);
@@ -43,7 +43,7 @@ fn resources(amounts: &ResourceAmounts) -> BTreeMap<String, String> {
     found.into_iter().filter_map(|(name, amount)| Some((name.to_owned(), amount?))).collect()
 }
 
-/// Sets replicas, resources, times and the way of updates.
+/// Sets replicas, resources, the grace period and the rollout.
 pub(super) fn set(workload: &mut Workload, service: &ClusterService, gaps: &mut Gaps) {
     let name = workload.service.clone();
     let limits = service.limits();

@@ -1,4 +1,4 @@
-//! Applies a tree: a dry run of everything on the server, the change, and the rollout.
+//! Applies a tree: server-side dry run, apply, and wait for the rollout.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,16 +12,16 @@ use host::failure::{Failure, FailureClass, class_of};
 use host::plural;
 use host::terminal::Terminal;
 
-/// Lines of a pod's log in a report.
+/// Log lines shown per container.
 const LOG_LINES: &str = "20";
-/// Events in a report.
+/// Events shown per workload.
 const EVENTS: usize = 10;
 
 /// Applies the folder of an overlay and waits for the rollout.
 ///
 /// # Errors
-/// When the server refuses an object in the dry run: then nothing is applied. When a workload is not ready in time: with the state,
-/// logs and events of its pods.
+/// The API server rejects an object in the dry run; nothing is applied. A workload is not ready in time; the error shows its pods, logs
+/// and events.
 pub fn apply(
     plan: &KubernetesPlan,
     folder: &Path,
@@ -36,7 +36,7 @@ pub fn apply(
         let what = format!("the dry run on {} failed; nothing was applied\n{error:#}", kubectl.context());
         let remedy = match class {
             FailureClass::Failed => {
-                "fix what the server refuses; create a missing namespace with `kubectl create namespace NAME`"
+                "fix the rejected objects; create a missing namespace with `kubectl create namespace NAME`"
             }
             _ => "check the connection with `kubectl cluster-info`",
         };
@@ -44,7 +44,7 @@ pub fn apply(
     }
     let applied = kubectl.apply(path, false).map_err(|error| {
         let error = anyhow::Error::from(error);
-        let what = format!("not everything was applied to {}\n{error:#}", kubectl.context());
+        let what = format!("not all objects were applied to {}\n{error:#}", kubectl.context());
         Failure::new(FailureClass::Unfinished, what, "fix the error, then run the same command again")
     })?;
     terminal.say(format!(
@@ -73,13 +73,13 @@ fn rollout(plan: &KubernetesPlan, kubectl: &Kubectl, timeout: Duration, terminal
     let mut what = format!("not ready on {}:", kubectl.context());
     for (workload, message) in &failed {
         let line = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        write!(what, "\n  {}: {line}{}", workload.name, state(workload, kubectl))?;
+        write!(what, "\n  {}: {line}{}", workload.name, state(workload, plan, kubectl))?;
     }
     let remedy = remedy(failed.iter().map(|(workload, _)| *workload), &kubectl.command_line());
     Err(Failure::new(FailureClass::Failed, what, remedy).into())
 }
 
-/// How to continue after a failed rollout. Jobs have no earlier revision to roll back to.
+/// How to continue after a failed rollout. Jobs have no revisions to roll back to.
 fn remedy<'w>(failed: impl Iterator<Item = &'w Workload>, kubectl: &str) -> String {
     let undo: Vec<String> = failed
         .filter(|workload| workload.kind != WorkloadKind::Job)
@@ -91,8 +91,8 @@ fn remedy<'w>(failed: impl Iterator<Item = &'w Workload>, kubectl: &str) -> Stri
     if undo.is_empty() { again.to_owned() } else { format!("{again}, or roll back: {}", undo.join(", ")) }
 }
 
-/// The pods of a workload, the ends of their logs, and their last events, indented.
-fn state(workload: &Workload, kubectl: &Kubectl) -> String {
+/// A workload's pods with their last log lines and events, indented.
+fn state(workload: &Workload, plan: &KubernetesPlan, kubectl: &Kubectl) -> String {
     let selector = format!("--selector=app.kubernetes.io/name={}", workload.name);
     let logs = format!("--tail={LOG_LINES}");
     let pods = ["get", "pods", &selector];
@@ -100,12 +100,15 @@ fn state(workload: &Workload, kubectl: &Kubectl) -> String {
     let columns = "--output=custom-columns=OBJECT:.involvedObject.name,REASON:.reason,MESSAGE:.message";
     let events = ["get", "events", "--sort-by=.metadata.creationTimestamp", "--no-headers", columns];
     let read = |args: &[&str]| {
-        // What is missing from a report of a failure must not hide the failure.
+        // A failing query must not hide the rollout's failure.
         kubectl.cmd(args.iter().copied()).capture().map(|output| output.stdout).unwrap_or_default()
     };
     let events = read(&events);
-    let own = events.lines().filter(|line| line.starts_with(&workload.name)).map(str::trim_end);
-    let own: Vec<&str> = own.collect();
+    let is_own = |line: &&str| {
+        let object = line.split_whitespace().next().unwrap_or_default();
+        owner(object, &plan.workloads).is_some_and(|owner| owner.name == workload.name)
+    };
+    let own: Vec<&str> = events.lines().filter(is_own).map(str::trim_end).collect();
     let events = own[own.len().saturating_sub(EVENTS)..].join("\n");
     let mut text = String::new();
     for (title, part) in [("pods", read(&pods)), ("logs", read(&logs)), ("events", events)] {
@@ -115,6 +118,14 @@ fn state(workload: &Workload, kubectl: &Kubectl) -> String {
         }
     }
     text
+}
+
+/// The workload that an object belongs to, by name: pods of `web` and `web-admin` are named `web-…` and `web-admin-…`.
+fn owner<'w>(object: &str, workloads: &'w [Workload]) -> Option<&'w Workload> {
+    let fits = |workload: &&Workload| {
+        object.strip_prefix(&workload.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    workloads.iter().filter(fits).max_by_key(|workload| workload.name.len())
 }
 
 #[cfg(test)]
@@ -133,5 +144,21 @@ mod tests {
             format!("{again}, or roll back: `{kubectl} rollout undo statefulset/web`")
         );
         assert_eq!(remedy([&job].into_iter(), kubectl), again);
+    }
+
+    #[test]
+    fn events_belong_to_one_workload() {
+        let workloads =
+            ["web", "web-admin", "api"].map(|name| Workload { name: name.into(), ..Workload::default() });
+        let of = |object: &str| owner(object, &workloads).map(|workload| workload.name.as_str());
+        for (object, workload) in [
+            ("web", Some("web")),
+            ("web-0", Some("web")),
+            ("web-6d4-x2", Some("web")),
+            ("web-admin-6d4-x2", Some("web-admin")),
+            ("website-0", None),
+        ] {
+            assert_eq!(of(object), workload, "{object}");
+        }
     }
 }

@@ -1,10 +1,10 @@
-//! Users, capabilities and kernel settings.
+//! Users, capabilities and sysctls.
 
 use crate::kubernetes::gaps::Gaps;
 use crate::kubernetes::plan::Workload;
 use engine::compose::cluster::ClusterService;
 
-/// Kernel settings that every cluster allows (Kubernetes, "Using sysctls in a Kubernetes Cluster").
+/// Sysctls that Kubernetes allows by default (Kubernetes, "Using sysctls in a Kubernetes Cluster").
 const SAFE: [&str; 10] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -18,10 +18,10 @@ const SAFE: [&str; 10] = [
     "net.ipv4.tcp_keepalive_probes",
 ];
 
-/// The first port that needs no privilege by default.
+/// The first unprivileged port by default.
 const UNPRIVILEGED: u16 = 1024;
 
-/// Sets how a workload is confined. `image_user` is the image's `USER`; `None` if the image is not on this engine.
+/// Sets the security context. `image_user` is the image's `USER`; `None` if the image is not on this engine.
 pub(super) fn set(
     workload: &mut Workload,
     service: &ClusterService,
@@ -65,17 +65,17 @@ pub(super) fn set(
 fn capabilities(workload: &mut Workload, service: &ClusterService, is_root: bool, gaps: &mut Gaps) {
     let bare = |name: &String| name.trim_start_matches("CAP_").to_owned();
     workload.security.add = service.cap_add.iter().map(bare).collect();
-    // A user other than root has no use for the default ones.
+    // Non-root processes do not get Docker's default capabilities.
     workload.security.drop =
         if is_root { service.cap_drop.iter().map(bare).collect() } else { vec!["ALL".to_owned()] };
     let name = &workload.service;
     if service.privileged {
-        gaps.add(name, "privileged: true", "no privileges");
+        gaps.add(name, "privileged: true", "runs unprivileged");
     }
     for option in &service.security_opt {
         let key = option.split([':', '=']).next().unwrap_or_default();
         match key {
-            // Always so.
+            // Always set.
             "no-new-privileges" => {}
             "seccomp" => gaps.add(name, "security_opt seccomp", "the runtime's default profile"),
             other => gaps.add(name, format!("security_opt {other}"), "left out"),
@@ -91,11 +91,11 @@ fn kernel(workload: &mut Workload, service: &ClusterService, is_root: bool, gaps
             gaps.add(
                 &workload.service,
                 format!("sysctl {key}"),
-                "left out; clusters only allow it if configured to",
+                "left out; the cluster must explicitly allow it",
             );
         }
     }
-    // As in Docker, where any user may listen on any port.
+    // In Docker, any user may listen on any port.
     if !is_root && workload.ports.iter().any(|port| port.number < UNPRIVILEGED) {
         let start = "net.ipv4.ip_unprivileged_port_start".to_owned();
         workload.security.sysctls.entry(start).or_insert_with(|| "0".to_owned());

@@ -8,7 +8,7 @@ use crate::secrecy::SecretFinder;
 use engine::compose::cluster::{ClusterService, Hidden};
 use host::failure::{Failure, FailureClass};
 
-/// Kubernetes expands `$(NAME)` in arguments and values; `$$(` stands for `$(`.
+/// Kubernetes expands `$(NAME)` in arguments and values; `$$(` is a literal `$(`.
 fn escaped(text: &str) -> String {
     text.replace("$(", "$$(")
 }
@@ -16,7 +16,7 @@ fn escaped(text: &str) -> String {
 /// Sets command, arguments and environment.
 ///
 /// # Errors
-/// When an argument holds a secret: it would be in a file for everyone.
+/// When an argument holds a secret, because arguments are written to world-readable files.
 pub(super) fn set(
     workload: &mut Workload,
     service: &ClusterService,
@@ -29,7 +29,7 @@ pub(super) fn set(
     let command = command.filter(|command| !command.is_empty());
     match entrypoint {
         Some(empty) if empty.is_empty() => match command {
-            // Without the image's entrypoint, the command is the program.
+            // With the image's entrypoint cleared, `command` is the whole command line.
             Some(command) => workload.command = Some(command),
             None => gaps.add(&name, "entrypoint: []", "the image's entrypoint runs; set `command` too"),
         },
@@ -38,7 +38,7 @@ pub(super) fn set(
     workload.working_dir.clone_from(&service.working_dir);
     for (variable, value) in &service.environment {
         let Some(value) = value else {
-            gaps.add(&name, format!("environment {variable}: not set here"), "left out");
+            gaps.add(&name, format!("environment {variable} is not set on this machine"), "left out");
             continue;
         };
         if secrets.is_secret(variable, value.reveal()) {
@@ -50,7 +50,10 @@ pub(super) fn set(
     Ok(())
 }
 
-/// The words of a command.
+/// The words of a command, escaped.
+///
+/// # Errors
+/// When the command holds a secret.
 pub(super) fn arguments(
     service: &str,
     key: &str,
@@ -59,7 +62,7 @@ pub(super) fn arguments(
 ) -> Result<Option<Vec<String>>> {
     let Some(words) = words else { return Ok(None) };
     let whole: Vec<&str> = words.iter().map(Hidden::reveal).collect();
-    // Together, since a name and its value may be two words.
+    // Joined, because a name and its value may be separate words.
     if secrets.holds_secret(&whole.join(" ")) {
         let what = format!("{service}: {key} holds a secret; nothing was written");
         let remedy = "pass the secret in `environment` or `secrets`, and let the program read it from there";

@@ -1,19 +1,19 @@
-//! What Kubernetes cannot express, and what happens instead.
+//! Compose settings without a Kubernetes equivalent, and what happens instead.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something in the Compose file that is not translated as it is.
+/// A Compose setting that has no exact Kubernetes equivalent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Gap {
     /// The key or value.
     pub what: String,
     /// What happens instead.
     pub instead: String,
-    /// The services, by their names in the Compose file; none for the project.
+    /// Service names in the Compose file; empty for the project.
     pub services: BTreeSet<String>,
 }
 
-/// Collects gaps; equal ones of several services become one.
+/// Collects gaps; equal gaps of several services are merged.
 #[derive(Debug, Default)]
 pub(super) struct Gaps(BTreeMap<(String, String), BTreeSet<String>>);
 

@@ -1,4 +1,4 @@
-//! A workload's health check: the manifest's path, else a probe of the manifest, else the health check of Compose or the image.
+//! A workload's health check: the manifest's `health` path or first probe, else the health check of the Compose file or the image.
 
 use anyhow::Result;
 
@@ -12,7 +12,8 @@ use engine::inspect::Healthcheck;
 use model::manifest::Service;
 use model::probe::{Body, Method, Probe};
 
-/// Docker's defaults (Dockerfile reference, `HEALTHCHECK`), but checked more often.
+/// Used where neither Compose nor the image sets a value. Docker's defaults are 30 s, 30 s, 3 and 0 s (Dockerfile reference,
+/// `HEALTHCHECK`).
 const DEFAULT: HealthProbe = HealthProbe {
     check: HealthCheck::Command(Vec::new()),
     interval: 10,
@@ -24,7 +25,7 @@ const DEFAULT: HealthProbe = HealthProbe {
 /// Sets the health check.
 ///
 /// # Errors
-/// When a command holds a secret.
+/// When the check's command holds a secret.
 pub(super) fn set(
     workload: &mut Workload,
     compose: Option<&ClusterHealthcheck>,
@@ -61,7 +62,7 @@ pub(super) fn set(
     Ok(())
 }
 
-/// The path that shows a service's health: `health`, else that of its first probe, if that is a plain GET.
+/// The path of the health check: `health`, else the path of the first probe if it is a plain GET that expects 200.
 fn path(service: &Service) -> Option<&str> {
     let is_plain = |probe: &&Probe| {
         let request = &probe.request;
@@ -75,7 +76,7 @@ fn path(service: &Service) -> Option<&str> {
     service.health.as_deref().or(probed)
 }
 
-/// The program of a health check (Dockerfile reference, `HEALTHCHECK`; Compose Specification, `healthcheck`).
+/// The command line of a health check (Dockerfile reference, `HEALTHCHECK`; Compose Specification, `healthcheck`).
 fn command(words: Vec<String>) -> Option<Vec<String>> {
     match words.split_first()? {
         (kind, rest) if kind == "CMD" && !rest.is_empty() => Some(rest.to_vec()),

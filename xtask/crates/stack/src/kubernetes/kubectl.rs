@@ -1,4 +1,4 @@
-//! kubectl: the context that it uses, and what its failures mean.
+//! Runs kubectl in a context and classifies its failures.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use host::failure::{Failure, FailureClass};
 use host::process::{Cmd, ProcessError, Runner, find};
 
-/// kubectl with a context and a namespace. It reads KUBECONFIG itself.
+/// kubectl with a context and a namespace. kubectl itself reads KUBECONFIG.
 #[derive(Debug, Clone)]
 pub struct Kubectl {
     runner: Runner,
@@ -16,10 +16,10 @@ pub struct Kubectl {
     namespace: Option<String>,
 }
 
-/// The name under which the API server records our changes.
+/// Field manager for server-side apply.
 const MANAGER: &str = "--field-manager=images";
 
-/// Signs in kubectl's messages that it did not reach an API server.
+/// Parts of kubectl's messages when it cannot reach the API server.
 const UNREACHABLE: [&str; 7] = [
     "connection refused",
     "Unable to connect to the server",
@@ -30,7 +30,7 @@ const UNREACHABLE: [&str; 7] = [
     "context deadline exceeded",
 ];
 
-/// The class of a failure, by kubectl's message.
+/// Classifies a failure by kubectl's message.
 fn class(message: &str) -> FailureClass {
     match message {
         text if text.contains("x509: ") => FailureClass::Certificate,
@@ -39,13 +39,13 @@ fn class(message: &str) -> FailureClass {
     }
 }
 
-/// The oldest minor version of kubectl 1 whose kustomize knows `labels`.
+/// The oldest kubectl 1.x whose kustomize supports `labels`.
 const OLDEST: u32 = 22;
 
-/// Makes sure that kubectl is installed and new enough.
+/// Checks that kubectl is installed and new enough.
 ///
 /// # Errors
-/// [`Failure`] with what to install.
+/// kubectl is missing, too old, or its version cannot be read.
 pub fn require(runner: &Runner) -> Result<()> {
     let elsewhere = "or omit --apply and apply the folder elsewhere";
     if find("kubectl").is_none() {
@@ -60,7 +60,7 @@ pub fn require(runner: &Runner) -> Result<()> {
     };
     match (number("major"), number("minor")) {
         (Some(1), Some(minor)) if minor < OLDEST => {
-            let what = format!("kubectl 1.{minor} is too old: 1.{OLDEST} is needed");
+            let what = format!("kubectl 1.{minor} is too old: 1.{OLDEST} or newer is needed");
             Err(Failure::machine(what, format!("install a newer kubectl, {elsewhere}")).into())
         }
         _ => Ok(()),
@@ -68,10 +68,10 @@ pub fn require(runner: &Runner) -> Result<()> {
 }
 
 impl Kubectl {
-    /// kubectl with one of its contexts: the named or the current one.
+    /// kubectl with the named context, or with the current one.
     ///
     /// # Errors
-    /// When there is no such context; when kubectl cannot read its configuration.
+    /// The context does not exist, or kubectl cannot read its configuration.
     pub fn new(runner: &Runner, named: Option<&str>, namespace: Option<&str>) -> Result<Kubectl> {
         let config = |args: &[&str]| runner.cmd("kubectl").arg("config").args(args.iter().copied());
         let known = config(&["get-contexts", "--output=name"]).read()?;
@@ -81,7 +81,7 @@ impl Kubectl {
             Some(name) => {
                 let all = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 let what = format!("kubectl has no context `{name}`; nothing was applied");
-                let remedy = format!("name one of: {all}; kubectl reads KUBECONFIG, else ~/.kube/config");
+                let remedy = format!("use one of: {all}; kubectl reads KUBECONFIG, else ~/.kube/config");
                 return Err(Failure::new(FailureClass::Usage, what, remedy).into());
             }
             None => {
@@ -103,7 +103,7 @@ impl Kubectl {
         &self.context
     }
 
-    /// `kubectl` with its context and namespace, as a user types it.
+    /// `kubectl` with its context and namespace, for use in messages.
     pub(super) fn command_line(&self) -> String {
         let namespace = self.namespace.iter().map(|name| format!(" --namespace {name}")).collect::<String>();
         format!("kubectl --context {}{namespace}", self.context)
@@ -116,19 +116,19 @@ impl Kubectl {
         cmd.args(args).classify(class)
     }
 
-    /// Applies a folder, or only asks the API server whether it would accept all of it.
+    /// Applies a kustomize folder; with `dry_run`, only validates it on the API server.
     ///
     /// # Errors
-    /// kubectl's.
+    /// When `kubectl apply` fails.
     pub(super) fn apply(&self, folder: &str, dry_run: bool) -> Result<String, ProcessError> {
         let mode: &[&str] = if dry_run { &["--dry-run=server"] } else { &[] };
-        // The server rejects unknown fields of what is applied on its side. kubectl need not download the API's schema for that.
+        // Server-side apply rejects unknown fields, so kubectl need not download the API schema.
         let cmd =
             self.cmd(["apply", "--server-side", "--validate=false", MANAGER]).args(mode.iter().copied());
         cmd.args(["--kustomize", folder]).read()
     }
 
-    /// Waits until a workload's pods are the new ones and ready.
+    /// Waits for a workload's rollout, or for a Job to complete.
     pub(super) fn wait(&self, kind: &str, name: &str, timeout: Duration) -> Cmd {
         let object = format!("{}/{name}", kind.to_lowercase());
         let timeout = format!("--timeout={}s", timeout.as_secs().max(1));

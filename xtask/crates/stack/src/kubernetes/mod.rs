@@ -1,4 +1,4 @@
-//! A stack for Kubernetes: a plan of its objects, the kustomize tree, and applying it.
+//! Deployment to Kubernetes: plans a stack's objects, writes them as a kustomize tree, and applies it.
 
 mod amounts;
 pub mod apply;

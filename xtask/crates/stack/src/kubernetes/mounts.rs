@@ -1,4 +1,4 @@
-//! Volumes, temporary folders, configs and secrets.
+//! Volumes, `tmpfs` mounts, configs and secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::kubernetes::names;
 use crate::kubernetes::plan::{Claim, Mount, MountSource, Workload, WorkloadKind};
 use engine::compose::cluster::{ClusterMount, ClusterProject, ClusterService, ConfigUse, tmpfs_size};
 
-/// How many services mount each named volume.
+/// The number of services that mount each named volume.
 pub(super) fn volume_users(project: &ClusterProject) -> BTreeMap<String, usize> {
     let mut users = BTreeMap::new();
     for service in project.services.values() {
@@ -30,12 +30,12 @@ pub(super) struct Mounting<'a> {
     pub(super) project: &'a ClusterProject,
     pub(super) users: &'a BTreeMap<String, usize>,
     pub(super) gaps: &'a mut Gaps,
-    /// Claims of several workloads.
+    /// PersistentVolumeClaims outside of StatefulSets.
     pub(super) shared: &'a mut Vec<Claim>,
 }
 
 impl Mounting<'_> {
-    /// Adds everything that a service mounts. `image` are the volumes that its image declares.
+    /// Adds a service's mounts. `image` holds the volumes declared in its image.
     pub(super) fn set(&mut self, workload: &mut Workload, service: &ClusterService, image: &[String]) {
         for mount in &service.volumes {
             match mount.kind.as_str() {
@@ -55,7 +55,7 @@ impl Mounting<'_> {
         if let Some(size) = service.shm_size.as_deref().and_then(|size| size.parse().ok()) {
             temporary(workload, "/dev/shm", true, Some(size));
         }
-        // The engine makes these writable, even on a read-only root.
+        // Docker makes these writable even if the root file system is read-only.
         for path in image {
             if !workload
                 .mounts
@@ -117,7 +117,7 @@ impl Mounting<'_> {
                 self.gaps.add(
                     &service,
                     format!("volume {key} of several replicas"),
-                    "each replica has a volume of its own",
+                    "each replica gets a separate volume",
                 );
             }
             MountSource::Template
@@ -161,7 +161,7 @@ impl Mounting<'_> {
         workload.mounts.push(Mount { volume, path: target.to_owned(), read_only: true, sub_path, source });
     }
 
-    /// A node has none of this machine's files.
+    /// Nodes do not have this machine's files.
     fn bind(&mut self, workload: &mut Workload, mount: &ClusterMount) {
         let what = format!("bind mount at {}", mount.target);
         let is_file = mount.source.as_ref().is_some_and(|source| source.is_file());
@@ -173,7 +173,7 @@ impl Mounting<'_> {
     }
 }
 
-/// Adds a temporary folder, unless something is mounted there already.
+/// Adds an `emptyDir`, unless something is already mounted at `path`.
 fn temporary(workload: &mut Workload, path: &str, memory: bool, bytes: Option<u64>) {
     let is_same = |mount: &Mount| mount.path.trim_end_matches('/') == path.trim_end_matches('/');
     if workload.mounts.iter().any(is_same) {
@@ -187,7 +187,7 @@ fn temporary(workload: &mut Workload, path: &str, memory: bool, bytes: Option<u6
     workload.mounts.push(Mount { volume, path: path.to_owned(), read_only: false, sub_path: None, source });
 }
 
-/// The object that holds a config or a secret of the Compose file.
+/// The name of the ConfigMap or Secret for a config or secret of the Compose file.
 pub(super) fn object_name(kind: &str, key: &str) -> String {
     names::label(&format!("{kind}-{key}"))
 }

@@ -1,16 +1,16 @@
-//! Names of objects.
+//! Object names.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
-/// The longest name (RFC 1035, label).
+/// Maximum length of a name (RFC 1035, label).
 const LONGEST: usize = 63;
-/// The longest name of a port (`IANA_SVC_NAME`).
+/// Maximum length of a port's name (`IANA_SVC_NAME`).
 const LONGEST_PORT: usize = 15;
 
-/// A name that Kubernetes accepts for a Service (RFC 1035, label): lower-case letters, digits and dashes, first a letter. Anything
-/// else becomes a dash.
+/// A valid name for a Service (RFC 1035, label): lower-case letters, digits and dashes, starting with a letter. Other characters become
+/// dashes.
 pub(super) fn label(text: &str) -> String {
     let lower = text.chars().map(|c| c.to_ascii_lowercase());
     let dashed: String = lower.map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
@@ -22,12 +22,12 @@ pub(super) fn label(text: &str) -> String {
     whole[..whole.len().min(LONGEST)].trim_end_matches('-').to_owned()
 }
 
-/// Whether a text is a valid name.
+/// Whether `text` is a valid name.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && label(text) == text
 }
 
-/// The name of a port; `None` if the text has no name in it.
+/// A valid port name made from `text`; `None` if there is none.
 pub(super) fn port(text: &str) -> Option<String> {
     let mut name = label(text);
     while name.contains("--") {
@@ -38,10 +38,10 @@ pub(super) fn port(text: &str) -> Option<String> {
     text.contains(|c: char| c.is_ascii_alphabetic()).then_some(name)
 }
 
-/// The objects' names by the services' names in the Compose file.
+/// Object names by the service's name in the Compose file.
 ///
 /// # Errors
-/// When two services get the same name.
+/// When two services map to the same name.
 pub(super) fn of_services<'s>(
     services: impl Iterator<Item = &'s String>,
 ) -> Result<BTreeMap<String, String>> {
@@ -51,7 +51,7 @@ pub(super) fn of_services<'s>(
         let name = label(service);
         if let Some(other) = owners.insert(name.clone(), service) {
             bail!(
-                "two services get the name `{name}` on Kubernetes: {other}, {service}\nhelp: rename one of them in the Compose file"
+                "two services map to the Kubernetes name `{name}`: {other}, {service}\nhelp: rename one of them in the Compose file"
             );
         }
         names.insert(service.clone(), name);
@@ -89,6 +89,6 @@ mod tests {
     fn two_services_with_one_name_are_an_error() {
         let names = ["a_b".to_owned(), "a-b".to_owned()];
         let error = of_services(names.iter()).unwrap_err().to_string();
-        assert!(error.contains("two services get the name `a-b` on Kubernetes: a_b, a-b\nhelp: "), "{error}");
+        assert!(error.contains("two services map to the Kubernetes name `a-b`: a_b, a-b\nhelp: "), "{error}");
     }
 }

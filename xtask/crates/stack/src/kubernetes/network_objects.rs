@@ -5,11 +5,11 @@ use crate::kubernetes::objects::Common;
 use crate::kubernetes::plan::{Port, Workload, WorkloadKind};
 use crate::kubernetes::yaml::{Yaml, empty, list, map};
 
-/// The Service of a workload under its own name, those of its aliases, and the load balancer for published ports.
+/// A workload's Services: one under its name, one per alias, and a load balancer for published ports.
 pub(super) fn services(workload: &Workload, common: &Common) -> Vec<Yaml> {
     let ports: Vec<Yaml> = workload.ports.iter().map(|port| service_port(port.number, port)).collect();
     let mut found = Vec::new();
-    // A StatefulSet needs one, even without ports.
+    // A StatefulSet needs a Service even without ports.
     if !ports.is_empty() || workload.kind == WorkloadKind::StatefulSet {
         let names = std::iter::once(&workload.name).chain(&workload.aliases);
         found.extend(names.map(|name| service(name, None, ports.clone(), workload, common)));
@@ -52,7 +52,7 @@ fn service_port(number: u16, port: &Port) -> Yaml {
     ])
 }
 
-/// Who may reach a workload: those that share a network with it, and everyone on published ports.
+/// Allows ingress from workloads on the same network, and from anywhere to published ports.
 pub(super) fn policy(workload: &Workload, common: &Common) -> Yaml {
     let peers = peers(workload, common);
     let mut ingress: Vec<Yaml> = peers.iter().map(|peers| map([("from", list([peers.clone()]))])).collect();
@@ -97,7 +97,7 @@ fn peers(workload: &Workload, common: &Common) -> Option<Yaml> {
     Some(map([("podSelector", map([("matchLabels", part), ("matchExpressions", list([names]))]))]))
 }
 
-/// Without DNS, a workload could not find its peers.
+/// Egress to the cluster's DNS, which resolves the peers' names.
 fn name_service() -> Yaml {
     let namespace = map([("matchLabels", map([("kubernetes.io/metadata.name", "kube-system".into())]))]);
     let port = |protocol: &str| map([("protocol", protocol.into()), ("port", 53_i64.into())]);

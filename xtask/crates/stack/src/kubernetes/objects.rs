@@ -1,21 +1,21 @@
-//! The objects of a workload as Kubernetes' API has them (reference of version 1.32).
+//! A workload's objects (Kubernetes API reference, version 1.32).
 
 use crate::kubernetes::plan::{Claim, HealthCheck, HealthProbe, Mount, MountSource, Workload, WorkloadKind};
 use crate::kubernetes::tree::FILE_KEY;
 use crate::kubernetes::yaml::{Yaml, empty, list, map, nested};
 
-/// Values that all objects of a tree share.
+/// Values common to all objects of a tree.
 #[derive(Debug, Clone)]
 pub struct Common {
     /// The project's name as a label.
     pub project: String,
-    /// The size of volumes.
+    /// The storage request of each volume.
     pub volume_size: String,
-    /// Secrets with the credentials of registries.
+    /// `imagePullSecrets` of all pods.
     pub pull_secrets: Vec<String>,
 }
 
-/// Who writes the objects, as a label.
+/// The value of the label `app.kubernetes.io/managed-by`.
 pub(super) const MANAGER: &str = "images";
 
 impl Common {
@@ -39,7 +39,7 @@ impl Common {
     }
 }
 
-/// The Secret with a workload's environment.
+/// The name of the Secret with a workload's environment.
 pub(super) fn environment_secret(workload: &Workload) -> String {
     format!("env-{}", workload.name)
 }
@@ -96,7 +96,7 @@ fn stateful_set(workload: &Workload, common: &Common) -> Yaml {
     ])
 }
 
-/// The claim of a volume that several workloads use.
+/// A PersistentVolumeClaim outside of a StatefulSet.
 pub(super) fn claim(claim: &Claim, common: &Common) -> Yaml {
     map([
         ("apiVersion", "v1".into()),
@@ -142,7 +142,7 @@ fn pod_security(workload: &Workload) -> Yaml {
         ("runAsNonRoot", Some(true).filter(|_| security.non_root).into()),
         ("runAsUser", security.user.into()),
         ("runAsGroup", security.group.into()),
-        // Volumes belong to root until the kubelet changes their group.
+        // The kubelet changes the group of volumes, which otherwise belong to root.
         ("fsGroup", owner.into()),
         ("fsGroupChangePolicy", owner.map(|_| "OnRootMismatch").into()),
         ("supplementalGroups", list(security.groups.iter().copied())),
@@ -155,7 +155,7 @@ fn container(workload: &Workload) -> Yaml {
     let security = &workload.security;
     let capabilities = map([("add", list(&security.add)), ("drop", list(&security.drop))]);
     let capabilities = if capabilities == empty() { Yaml::Absent } else { capabilities };
-    // The API server refuses both together.
+    // The API server rejects `SYS_ADMIN` without privilege escalation.
     let may_escalate = security.add.iter().any(|name| name == "SYS_ADMIN");
     let confinement = map([
         ("allowPrivilegeEscalation", may_escalate.into()),
@@ -181,7 +181,7 @@ fn container(workload: &Workload) -> Yaml {
     let [startup, readiness, liveness] = workload.probe.as_ref().map_or([const { Yaml::Absent }; 3], probes);
     map([
         ("name", workload.name.as_str().into()),
-        // The overlay names the image.
+        // The overlay replaces this name with the image.
         ("image", workload.name.as_str().into()),
         ("command", workload.command.as_ref().map_or(Yaml::Absent, list)),
         ("args", workload.args.as_ref().map_or(Yaml::Absent, list)),
@@ -210,16 +210,16 @@ fn environment(workload: &Workload) -> Yaml {
     list(plain.chain(hidden))
 }
 
-/// Seconds between two checks while a container starts.
+/// Seconds between checks while a container starts.
 const START_INTERVAL: u32 = 2;
-/// A container is restarted after this many times the failures that make it unready: Compose does not restart it at all.
+/// The liveness probe's failure threshold, in multiples of the readiness probe's. Compose never restarts an unhealthy container.
 const PATIENCE: u32 = 3;
 
-/// Startup, readiness and liveness.
+/// The startup, readiness and liveness probes.
 fn probes(probe: &HealthProbe) -> [Yaml; 3] {
     let (kind, check) = match &probe.check {
         HealthCheck::Http { path, port } => {
-            // The kubelet would send the pod's address, which many services refuse.
+            // By default, the kubelet sends the pod's address, which many services reject.
             let host = map([("name", "Host".into()), ("value", "localhost".into())]);
             let request =
                 [("path", path.as_str().into()), ("port", (*port).into()), ("httpHeaders", list([host]))];
@@ -260,7 +260,7 @@ fn volumes(workload: &Workload) -> Yaml {
     }))
 }
 
-/// A pod's volume; `None` for one of the StatefulSet's templates.
+/// A pod's volume; `None` if it comes from a StatefulSet's claim template.
 fn volume(mount: &Mount) -> Option<Yaml> {
     let item = || list([map([("key", FILE_KEY.into()), ("path", FILE_KEY.into())])]);
     let mode = |mode: &Option<u32>| mode.or(Some(0o444)).into();

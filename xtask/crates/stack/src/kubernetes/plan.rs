@@ -1,4 +1,4 @@
-//! The objects of a stack as data.
+//! The plan of a stack, from which its objects are generated.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use engine::compose::cluster::Hidden;
 use crate::kubernetes::gaps::Gap;
 use host::secrets::Secrets;
 
-/// What is written for a stack.
+/// A stack for Kubernetes.
 #[derive(Debug)]
 pub struct KubernetesPlan {
     /// The project's name as a label.
     pub project: String,
-    /// In the Compose file's order by name.
+    /// Sorted by service name in the Compose file.
     pub workloads: Vec<Workload>,
-    /// Volumes of several workloads.
+    /// PersistentVolumeClaims outside of StatefulSets.
     pub claims: Vec<Claim>,
-    /// Files that pods mount and that hold no secrets.
+    /// Non-secret files mounted into pods.
     pub configs: Vec<MountedFile>,
-    /// Secrets that pods mount as files.
+    /// Secrets mounted into pods as files.
     pub secret_files: Vec<MountedFile>,
-    /// What Kubernetes cannot express.
+    /// Compose settings without a Kubernetes equivalent.
     pub gaps: Vec<Gap>,
 }
 
 impl KubernetesPlan {
-    /// Masks the values of all Secrets in output from now on.
+    /// Masks the values of all Secrets in further output.
     pub fn mask(&self, secrets: &Secrets) {
         let values = self.workloads.iter().flat_map(|workload| workload.secret_environment.values());
         values.for_each(|value| secrets.add(value.reveal()));
@@ -40,11 +40,11 @@ pub struct Workload {
     pub name: String,
     /// Its name in the Compose file.
     pub service: String,
-    /// What runs it.
+    /// The kind of its object.
     pub kind: WorkloadKind,
-    /// Pods.
+    /// Number of pods.
     pub replicas: u32,
-    /// How pods are replaced; `None` for Kubernetes' default.
+    /// How pods are replaced.
     pub rollout: Rollout,
     /// Replaces the image's entrypoint.
     pub command: Option<Vec<String>>,
@@ -52,25 +52,25 @@ pub struct Workload {
     pub args: Option<Vec<String>>,
     /// The working directory.
     pub working_dir: Option<String>,
-    /// Values that are no secrets.
+    /// Non-secret variables.
     pub environment: BTreeMap<String, String>,
-    /// Values that are, or may be, secrets.
+    /// Variables that are, or may be, secret.
     pub secret_environment: BTreeMap<String, Hidden>,
     /// The container's ports.
     pub ports: Vec<Port>,
-    /// Ports that Compose publishes on all addresses: the published one and the name of the container's.
+    /// Ports that Compose publishes on all addresses: the published number and the container's port.
     pub published: Vec<(u16, Port)>,
-    /// More names of its Service.
+    /// Additional Service names.
     pub aliases: Vec<String>,
-    /// Its volumes and where they are mounted.
+    /// Its mounts.
     pub mounts: Vec<Mount>,
-    /// Volumes of its own.
+    /// Claim templates of a StatefulSet.
     pub claims: Vec<Claim>,
     /// Its health check.
     pub probe: Option<HealthProbe>,
-    /// How it is confined.
+    /// Its security context.
     pub security: Security,
-    /// Upper limits by resource.
+    /// Limits by resource.
     pub limits: BTreeMap<String, String>,
     /// Requests by resource.
     pub requests: BTreeMap<String, String>,
@@ -88,17 +88,17 @@ pub struct Workload {
     pub stdin: bool,
     /// Workloads that may reach it.
     pub peers: Vec<String>,
-    /// Whether it may only reach its peers.
+    /// Whether it may reach only its peers and DNS.
     pub internal: bool,
 }
 
-/// What runs a workload.
+/// The kind of a workload.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WorkloadKind {
-    /// Any number of equal pods.
+    /// Interchangeable pods.
     #[default]
     Deployment,
-    /// Pods with volumes of their own.
+    /// Pods with separate volumes.
     StatefulSet,
     /// Runs once.
     Job,
@@ -122,7 +122,7 @@ pub struct Rollout {
     pub stop_first: bool,
     /// Pods at a time; 0 for all.
     pub parallelism: u32,
-    /// Seconds that a new pod must be ready before the next one follows.
+    /// Seconds a new pod must be ready before the next one is replaced.
     pub delay_seconds: u32,
 }
 
@@ -139,14 +139,14 @@ pub struct Port {
     pub app_protocol: Option<String>,
 }
 
-/// Something mounted into a container.
+/// A mount of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// The volume's name in the pod.
     pub volume: String,
     /// The path in the container.
     pub path: String,
-    /// Whether the container cannot write there.
+    /// Whether it is read-only.
     pub read_only: bool,
     /// The folder or file in the volume.
     pub sub_path: Option<String>,
@@ -157,15 +157,15 @@ pub struct Mount {
 /// What is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MountSource {
-    /// A volume of the workload, see [`Workload::claims`].
+    /// A claim template, see [`Workload::claims`].
     Template,
-    /// A claim.
+    /// A PersistentVolumeClaim.
     Claim(String),
-    /// A temporary folder, in memory or on the node's disk.
+    /// An `emptyDir`, in memory or on the node's disk.
     Temporary {
         /// Whether it is in memory.
         memory: bool,
-        /// The maximum size, as Kubernetes writes it.
+        /// The maximum size, a Kubernetes quantity.
         size: Option<String>,
     },
     /// A file of a ConfigMap.
@@ -184,16 +184,16 @@ pub enum MountSource {
     },
 }
 
-/// A claim of a volume.
+/// A PersistentVolumeClaim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// Its name.
     pub name: String,
-    /// Whether pods on several nodes use it at once.
+    /// Whether pods of several services use it (`ReadWriteMany`).
     pub shared: bool,
 }
 
-/// A file for pods, in an object of the same name with the key `file`.
+/// A file mounted into pods: the key `file` of a ConfigMap or Secret.
 #[derive(Debug, Clone)]
 pub struct MountedFile {
     /// The object's name.
@@ -215,49 +215,49 @@ impl std::fmt::Debug for FileContent {
 /// A health check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthProbe {
-    /// What is asked.
+    /// What it checks.
     pub check: HealthCheck,
-    /// Seconds between two checks.
+    /// Seconds between checks.
     pub interval: u32,
-    /// Seconds until a check has failed.
+    /// Seconds until a check times out.
     pub timeout: u32,
-    /// Failures in a row.
+    /// Consecutive failures until the pod is unready.
     pub retries: u32,
-    /// Seconds within which failures do not count.
+    /// Seconds after the start in which failures do not count.
     pub start_period: u32,
 }
 
-/// What a [`HealthProbe`] asks.
+/// What a [`HealthProbe`] checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthCheck {
-    /// A path that answers 2xx or 3xx.
+    /// A GET request that is answered with 2xx or 3xx.
     Http {
         /// The path.
         path: String,
         /// The container's port.
         port: u16,
     },
-    /// A command in the container that exits with 0.
+    /// A command in the container that exits with status 0.
     Command(Vec<String>),
 }
 
-/// How a pod is confined.
+/// The security context of a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Security {
-    /// The user's number; `None` for the image's.
+    /// The UID; `None` for the image's user.
     pub user: Option<i64>,
-    /// The group's number.
+    /// The GID.
     pub group: Option<i64>,
-    /// Whether the kubelet refuses root.
+    /// Whether the kubelet refuses to run it as root (`runAsNonRoot`).
     pub non_root: bool,
-    /// More groups.
+    /// GIDs of supplementary groups.
     pub groups: Vec<i64>,
     /// Whether the root file system is read-only.
     pub read_only: bool,
     /// Added capabilities.
     pub add: Vec<String>,
-    /// Removed capabilities.
+    /// Dropped capabilities.
     pub drop: Vec<String>,
-    /// Kernel settings that every cluster allows.
+    /// Sysctls that Kubernetes allows by default.
     pub sysctls: BTreeMap<String, String>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::kubernetes::gaps::Gaps;
 use crate::kubernetes::mounts::{Mounting, object_name, volume_users};
@@ -13,27 +13,27 @@ use crate::secrecy::SecretFinder;
 use engine::compose::cluster::{ClusterProject, ClusterService, ConfigFile};
 use engine::images::Image;
 use host::failure::{Failure, FailureClass};
-use host::files;
 use model::manifest::Manifest;
 
-/// What a plan is made from.
+/// Inputs of a plan.
 pub struct PlanInput<'a> {
     /// The Compose project.
     pub project: &'a ClusterProject,
     /// The manifest.
     pub manifest: &'a Manifest,
-    /// The images on this engine, by the Compose file's references.
+    /// The images on this engine, by their references in the Compose file.
     pub images: &'a BTreeMap<String, Image>,
-    /// The values of variables in the environment and `.env`.
+    /// Variables from the environment and `.env`.
     pub variables: &'a BTreeMap<String, String>,
     /// Recognizes secrets.
     pub secrets: &'a SecretFinder,
 }
 
-/// The objects of a project.
+/// Plans the objects of a project.
 ///
 /// # Errors
-/// When a service has no image, two get the same name, a command holds a secret, or a config's file cannot be read.
+/// A service has no image, two services map to the same name, a command or config holds a secret, or the file of a config or secret
+/// cannot be read or is too large.
 pub fn plan(input: &PlanInput<'_>) -> Result<KubernetesPlan> {
     let project = input.project;
     let mut gaps = Gaps::default();
@@ -44,8 +44,8 @@ pub fn plan(input: &PlanInput<'_>) -> Result<KubernetesPlan> {
     for (service, settings) in &project.services {
         let name = object_names[service].clone();
         if name != *service {
-            let instead = format!("named {name}; use {name} as the host name");
-            gaps.add(service, "a name that Kubernetes does not accept", instead);
+            let instead = format!("renamed to {name}; use {name} as the host name");
+            gaps.add(service, "invalid Kubernetes name", instead);
         }
         let mut workload = Workload { name, service: service.clone(), ..Workload::default() };
         let mounting = Mounting { project, users: &users, gaps: &mut gaps, shared: &mut claims };
@@ -66,7 +66,7 @@ fn fill(
 ) -> Result<()> {
     if service.image.is_empty() {
         let what = format!("{} has no image in the Compose file", workload.service);
-        let remedy = "add `image`: a cluster pulls it from a registry";
+        let remedy = "add `image`: clusters pull images from a registry";
         return Err(Failure::new(FailureClass::Failed, what, remedy).into());
     }
     let declared = input.manifest.services.iter().find(|own| own.is_compose(&workload.service));
@@ -94,13 +94,13 @@ fn fill(
     mounting.set(workload, service, &volumes);
     for claim in &workload.claims {
         let what = format!("volume {} has no size in Compose", claim.name);
-        mounting.gaps.add(&workload.service, what, "gets the size of --volume-size");
+        mounting.gaps.add(&workload.service, what, "uses --volume-size");
     }
     untranslated::set(workload, service, mounting.gaps);
     Ok(())
 }
 
-/// Workloads may reach each other as in Compose: if they share a network.
+/// As in Compose, workloads that share a network may reach each other.
 fn connect(workloads: &mut [Workload], project: &ClusterProject, gaps: &mut Gaps) {
     let networks = |service: &str| -> BTreeSet<&String> {
         project.services.get(service).into_iter().flat_map(|service| service.networks.keys()).collect()
@@ -129,7 +129,7 @@ fn connect(workloads: &mut [Workload], project: &ClusterProject, gaps: &mut Gaps
     }
 }
 
-/// The files of configs and secrets that services mount. A config that holds a secret becomes one.
+/// Files of the configs and secrets that services mount. A config that holds a secret is an error.
 fn mounted_files(input: &PlanInput<'_>) -> Result<(Vec<MountedFile>, Vec<MountedFile>)> {
     let used = |all: fn(&ClusterService) -> Vec<&String>| -> BTreeSet<&String> {
         input.project.services.values().flat_map(all).collect()
@@ -153,7 +153,7 @@ fn mounted_files(input: &PlanInput<'_>) -> Result<(Vec<MountedFile>, Vec<Mounted
     Ok(found)
 }
 
-/// The largest object that Kubernetes accepts, in bytes.
+/// The maximum size of a ConfigMap or Secret, in bytes.
 const LARGEST: usize = 1 << 20;
 
 fn content(
@@ -163,23 +163,14 @@ fn content(
     variables: &BTreeMap<String, String>,
 ) -> Result<FileContent> {
     let failed = |what: String, remedy: &str| Failure::new(FailureClass::Failed, what, remedy);
-    let bytes = match (&config.file, &config.content, &config.environment) {
-        (Some(path), ..) => files::read_bytes_if_there(path)
-            .with_context(|| format!("{kind} {key}"))?
-            .ok_or_else(|| failed(format!("{kind} {key}: missing file: {}", path.display()), "create it"))?,
-        (_, Some(content), _) => content.reveal().as_bytes().to_vec(),
-        (_, _, Some(variable)) => {
-            let value = variables.get(variable);
-            let unset = || failed(format!("{kind} {key}: {variable} is not set"), "set it in .env");
-            value.ok_or_else(unset)?.as_bytes().to_vec()
-        }
-        _ => {
-            let what = format!("{kind} {key} has no `file`, `content` or `environment`");
-            return Err(failed(what, "add one of them in the Compose file").into());
-        }
-    };
+    let bytes = config.read(|name| variables.get(name).map(String::as_str)).map_err(|reason| {
+        failed(
+            format!("{kind} {key}: {reason}"),
+            "correct it in the Compose file, or set the variable in .env",
+        )
+    })?;
     if bytes.len() > LARGEST {
-        let what = format!("{kind} {key} has {} bytes; Kubernetes accepts {LARGEST}", bytes.len());
+        let what = format!("{kind} {key} has {} bytes; Kubernetes accepts at most {LARGEST}", bytes.len());
         return Err(failed(what, "put the file into the image or a volume").into());
     }
     Ok(FileContent(bytes))

@@ -1,4 +1,4 @@
-//! A container's ports, and which of them are reachable from outside.
+//! A container's ports, and the ports published outside of the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::kubernetes::names;
 use crate::kubernetes::plan::{Port, Workload};
 use engine::compose::cluster::{ClusterPort, ClusterService};
 
-/// Adds the ports of `ports` and `expose`, those that the image declares, and the manifest's.
+/// Adds the ports in `ports` and `expose`, the image's exposed ports, and the manifest's port.
 pub(super) fn set(
     workload: &mut Workload,
     service: &ClusterService,
@@ -49,7 +49,7 @@ pub(super) fn set(
     }
 }
 
-/// Ports of all addresses get a load balancer; all others stay inside of the cluster, since anyone may reach a load balancer.
+/// Ports published on all addresses get a load balancer. Other ports stay inside the cluster, since a load balancer may be public.
 fn publish(workload: &mut Workload, name: &str, port: &ClusterPort, gaps: &mut Gaps) {
     if !port.is_public() {
         let what = if port.is_loopback() { "loopback" } else { "one address" };
@@ -68,7 +68,7 @@ fn publish(workload: &mut Workload, name: &str, port: &ClusterPort, gaps: &mut G
             gaps.add(
                 name,
                 format!("port {} has no fixed published port", port.target),
-                "published as itself",
+                "published under the same number",
             );
             port.target
         }

@@ -1,4 +1,4 @@
-//! Sends the manifest's probes through port forwarding: no service has to be published for it.
+//! Sends the manifest's probes through `kubectl port-forward`, so unpublished services can be probed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,10 +22,10 @@ use model::placeholders::Values;
 const OPENING: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Sends all probes and health checks of services in the plan.
+/// Sends all probes and health checks of the plan's services.
 ///
 /// # Errors
-/// When kubectl cannot be started, or the user interrupts. Wrong answers are in the report.
+/// When kubectl cannot be started, or the user interrupts. Failed probes are in the report.
 pub fn run(
     probes: &ProbePlan<'_>,
     plan: &KubernetesPlan,
@@ -62,7 +62,7 @@ pub fn run(
     })
 }
 
-/// Forwards a free local port to a service, and returns it once kubectl has printed it.
+/// Forwards a free local port to a service. Returns the local address once kubectl has printed it.
 fn open(
     kubectl: &Kubectl,
     name: &str,
@@ -74,7 +74,7 @@ fn open(
     let forward = cmd.arg(format!("service/{name}")).arg(format!(":{port}")).background(log)?;
     let mut text = String::new();
     let found = wait::poll(INTERVAL, OPENING, &runner.interrupt, || {
-        // Before the output is read: what a process printed last is then complete.
+        // Checked before reading, so that the output of a finished process is complete.
         let is_over = forward.is_over();
         text = files::read(log)?;
         let endpoint = address(&text).map(Ok);

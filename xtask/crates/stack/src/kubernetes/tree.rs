@@ -1,4 +1,4 @@
-//! The files of a kustomize tree as data.
+//! The files of a kustomize tree.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,11 +35,11 @@ pub enum Pin {
 /// An overlay.
 #[derive(Debug)]
 pub struct Overlay<'a> {
-    /// Its folder's name.
+    /// The name of its folder.
     pub name: &'a str,
     /// The namespace of all objects.
     pub namespace: Option<&'a str>,
-    /// By workload.
+    /// Images by workload.
     pub images: &'a BTreeMap<String, PinnedImage>,
 }
 
@@ -49,26 +49,26 @@ pub struct TreeFile {
     pub content: Vec<u8>,
     /// Whether only its owner may read it.
     pub is_private: bool,
-    /// Whether it begins with a comment that says who wrote it.
+    /// Whether it starts with a comment that identifies the generator and the content's hash.
     pub is_marked: bool,
 }
 
-/// Files by their path below one folder.
+/// Files by path relative to a folder.
 pub type TreeFiles = BTreeMap<PathBuf, TreeFile>;
 
-/// A tree: the folder of the base, and that of one overlay.
+/// A base and one overlay.
 pub struct Tree {
-    /// Below `base`.
+    /// Files in `base`.
     pub base: TreeFiles,
-    /// Below `overlays/NAME`.
+    /// Files in `overlays/NAME`.
     pub overlay: TreeFiles,
 }
 
 impl Tree {
-    /// The files of a plan.
+    /// Generates the files of a plan.
     ///
     /// # Errors
-    /// When two objects of one kind have the same name.
+    /// When two objects have the same kind and name.
     pub fn new(plan: &KubernetesPlan, common: &Common, overlay: &Overlay<'_>) -> Result<Tree> {
         Ok(Tree { base: base(plan, common)?, overlay: overlay_files(plan, overlay)? })
     }
@@ -83,7 +83,7 @@ fn plain(content: Vec<u8>, is_private: bool) -> TreeFile {
     TreeFile { content, is_private, is_marked: false }
 }
 
-/// All objects by the file that holds them.
+/// All objects, by file.
 pub(super) fn documents(plan: &KubernetesPlan, common: &Common) -> BTreeMap<String, Vec<Yaml>> {
     let mut files = BTreeMap::new();
     for workload in &plan.workloads {
@@ -94,7 +94,7 @@ pub(super) fn documents(plan: &KubernetesPlan, common: &Common) -> BTreeMap<Stri
     }
     if !plan.claims.is_empty() {
         let claims = plan.claims.iter().map(|claim| objects::claim(claim, common));
-        // No workload's name has a dot.
+        // Workload names contain no dots, so this cannot collide.
         files.insert("volumes.shared.yaml".to_owned(), claims.collect());
     }
     files
@@ -135,9 +135,7 @@ fn refuse_duplicates<'y>(documents: impl Iterator<Item = &'y Yaml>) -> Result<()
         let name = field(document, "metadata").and_then(|metadata| field(&metadata, "name"));
         if let (Some(Yaml::Text(kind)), Some(Yaml::Text(name))) = (kind, name) {
             if seen.contains(&(kind.clone(), name.clone())) {
-                bail!(
-                    "two objects would be the {kind} `{name}`\nhelp: rename the service or volume in the Compose file"
-                );
+                bail!("duplicate {kind} `{name}`\nhelp: rename the service or volume in the Compose file");
             }
             seen.push((kind, name));
         }
@@ -187,7 +185,7 @@ fn overlay_files(plan: &KubernetesPlan, overlay: &Overlay<'_>) -> Result<TreeFil
     Ok(files)
 }
 
-/// Values of one line go to an env file. kustomize reads others from files of their own.
+/// Single-line values go into one env file. Multi-line values go into separate files, since kustomize's env files cannot hold them.
 fn secret_generator(workload: &Workload, files: &mut TreeFiles) -> Yaml {
     let name = &workload.name;
     let mut lines = format!("# Environment of {name}. Written by {PROGRAM} deploy --kubernetes.\n");

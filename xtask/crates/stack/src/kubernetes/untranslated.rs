@@ -1,10 +1,10 @@
-//! Keys of the Compose file without an equivalent, or with one that a cluster's owner must decide on.
+//! Compose keys without an equivalent, or with an equivalent that the cluster's operator must choose.
 
 use crate::kubernetes::gaps::Gaps;
 use crate::kubernetes::plan::{Workload, WorkloadKind};
 use engine::compose::cluster::{ClusterProject, ClusterService};
 
-/// Translates placement, host names and the terminal, and reports what is left out.
+/// Translates placement, host names and the terminal, and reports unsupported keys.
 pub(super) fn set(workload: &mut Workload, service: &ClusterService, gaps: &mut Gaps) {
     placement(workload, service, gaps);
     hosts(workload, service, gaps);
@@ -47,8 +47,8 @@ pub(super) fn set(workload: &mut Workload, service: &ClusterService, gaps: &mut 
     }
 }
 
-/// A restart policy that the workload does not have, and what it does instead. Deployments and StatefulSets always restart their pods;
-/// Compose's default is `no`.
+/// A restart policy that the workload's kind does not support, and what happens instead. Deployments and StatefulSets always restart
+/// their pods; Compose's default is `no`.
 fn restart(service: &ClusterService, kind: WorkloadKind) -> Option<(String, &'static str)> {
     let condition = service.deploy.restart_policy.as_ref().map(|policy| policy.condition.as_deref());
     let (setting, value) = match (condition, service.restart.as_deref()) {
@@ -130,7 +130,7 @@ fn hosts(workload: &mut Workload, service: &ClusterService, gaps: &mut Gaps) {
     }
 }
 
-/// Reports keys of the project that nothing reads.
+/// Reports the project's unread keys, and its network drivers and external networks.
 pub(super) fn report_unread(project: &ClusterProject, gaps: &mut Gaps) {
     for key in project.unread() {
         gaps.add(key.service.as_deref().unwrap_or_default(), key.key, "left out");
@@ -142,7 +142,7 @@ pub(super) fn report_unread(project: &ClusterProject, gaps: &mut Gaps) {
             gaps.add("", format!("driver of network {name}"), "the cluster's network");
         }
         if network.external {
-            gaps.add("", format!("external network {name}"), "only services of this file are allowed in");
+            gaps.add("", format!("external network {name}"), "only services in this file may connect");
         }
     }
 }

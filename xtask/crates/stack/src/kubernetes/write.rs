@@ -1,4 +1,4 @@
-//! Writes a tree: whole folders, replaced by renaming. Files that this program did not write, or that have changed since, are never
+//! Writes a tree, replacing whole folders by renaming. Files that this program did not write, or that were modified since, are never
 //! replaced.
 
 use std::collections::BTreeMap;
@@ -14,18 +14,18 @@ use crate::kubernetes::tree::{Tree, TreeFile, TreeFiles};
 use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
 
-/// The first words of every marked file.
+/// Prefix of the first line of every marked file.
 const MARK: &str = "# Written by ";
-/// Before the hash of the rest of a marked file.
+/// Precedes the hash of the remaining lines of a marked file.
 const HASH: &str = " deploy --kubernetes, sha256 ";
-/// Lists the files beside it that have no mark: a line `HASH NAME` for each. The hash of a weak secret lets its readers guess the secret,
-/// but only those who may read the secret itself can read the list: it has the same mode, and git ignores it with the secrets.
+/// Lists the unmarked files in its folder, one `HASH NAME` per line. A weak secret can be guessed from its hash, so the list has the same
+/// mode as the secrets, and git ignores it with them.
 const LIST: &str = ".written";
 
-/// Writes the base and one overlay below `output`, and returns the overlay's folder. Both or none are replaced.
+/// Writes the base and one overlay below `output`, and returns the overlay's folder. Replaces both folders or neither.
 ///
 /// # Errors
-/// When a file there was not written by this program or has changed since, or when writing fails.
+/// A file there was not written by this program or was modified since, or writing fails.
 pub fn write(tree: &Tree, output: &Path, overlay: &str) -> Result<PathBuf> {
     let folders = [(output.join("base"), &tree.base), (output.join("overlays").join(overlay), &tree.overlay)];
     let foreign: Vec<PathBuf> =
@@ -33,16 +33,16 @@ pub fn write(tree: &Tree, output: &Path, overlay: &str) -> Result<PathBuf> {
     if !foreign.is_empty() {
         let names: Vec<String> = foreign.iter().map(|path| path.display().to_string()).collect();
         let what = format!(
-            "files that {PROGRAM} did not write, or that have changed since; nothing was written: {}",
+            "files not written by {PROGRAM}, or modified since; nothing was written: {}",
             names.join(", ")
         );
         let remedy =
-            format!("move them to an overlay of your own (resources: [../{overlay}]), or use --output DIR");
+            format!("move them to a separate overlay (resources: [../{overlay}]), or use --output DIR");
         return Err(Failure::new(FailureClass::Failed, what, remedy).into());
     }
     let failed = |path: &Path| format!("cannot write {}", path.display());
     fs::create_dir_all(output.join("overlays")).with_context(|| failed(output))?;
-    // In the same folder, so that renaming does not copy.
+    // On the same file system, so that folders can be renamed.
     let staging =
         tempfile::Builder::new().prefix(".new-").tempdir_in(output).with_context(|| failed(output))?;
     let mut replaced: Vec<(&Path, PathBuf)> = Vec::new();
@@ -55,7 +55,7 @@ pub fn write(tree: &Tree, output: &Path, overlay: &str) -> Result<PathBuf> {
     Ok(folders[1].0.clone())
 }
 
-/// Moves every new folder to its place. If that fails, the old ones return.
+/// Moves every new folder into place. On failure, restores the old folders.
 fn swap(replaced: &[(&Path, PathBuf)], staging: &Path) -> Result<()> {
     let mut done: Vec<(&Path, Option<PathBuf>)> = Vec::new();
     for (index, (folder, new)) in replaced.iter().enumerate() {
@@ -87,7 +87,7 @@ fn write_files(files: &TreeFiles, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A [`LIST`] for each folder that has files without a mark.
+/// A [`LIST`] for each folder with unmarked files.
 fn lists(files: &TreeFiles) -> TreeFiles {
     let mut found: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (path, file) in files.iter().filter(|(_, file)| !file.is_marked) {
@@ -115,7 +115,7 @@ fn hash(content: &[u8]) -> String {
     Sha256::digest(content).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The files below a folder that this program did not write, or that have changed since.
+/// Files in a folder that this program did not write, or that were modified since.
 fn foreign_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
@@ -147,7 +147,7 @@ fn is_own(path: &Path) -> bool {
     recorded == Some(hash(bytes.get(end + 1..).unwrap_or_default()).as_str())
 }
 
-/// The lines of a [`LIST`], or nothing if this program did not write it.
+/// The lines of a [`LIST`]; empty if this program did not write it.
 fn listed(path: &Path) -> Vec<String> {
     match fs::read_to_string(path) {
         Ok(text) if is_own(path) => text.lines().skip(1).map(str::to_owned).collect(),

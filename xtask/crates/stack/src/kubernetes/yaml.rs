@@ -1,18 +1,18 @@
-//! YAML documents as values, written in the block style of Kubernetes' documentation.
+//! YAML values and their serialization in block style.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use libyaml_safer::{Emitter, Encoding, Event, MappingStyle, ScalarStyle, SequenceStyle};
 
-/// A value. Maps keep their order.
+/// A value. Maps keep their insertion order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Yaml {
     /// Keys and values.
     Map(Vec<(String, Yaml)>),
     /// Items.
     List(Vec<Yaml>),
-    /// A text; quoted where a reader would take it for something else.
+    /// A string; quoted if it would otherwise be read as another type.
     Text(String),
     /// A number.
     Int(i64),
@@ -22,24 +22,24 @@ pub enum Yaml {
     Absent,
 }
 
-/// A map of those entries that are not [`Yaml::Absent`].
+/// A map of all entries except [`Yaml::Absent`].
 pub(super) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Yaml)>) -> Yaml {
     let set = entries.into_iter().filter(|(_, value)| *value != Yaml::Absent);
     Yaml::Map(set.map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// A value below nested maps, whose keys are separated by dots.
+/// A value in nested maps; `path` holds their keys, separated by dots.
 pub(super) fn nested(path: &str, value: Yaml) -> Yaml {
     path.rsplit('.').fold(value, |value, key| map([(key, value)]))
 }
 
-/// A list; absent if it is empty.
+/// A list, or [`Yaml::Absent`] if it is empty.
 pub(super) fn list(items: impl IntoIterator<Item = impl Into<Yaml>>) -> Yaml {
     let items: Vec<Yaml> = items.into_iter().map(Into::into).collect();
     if items.is_empty() { Yaml::Absent } else { Yaml::List(items) }
 }
 
-/// A map without entries.
+/// An empty map.
 pub(super) fn empty() -> Yaml {
     Yaml::Map(Vec::new())
 }
@@ -102,7 +102,7 @@ impl From<&BTreeMap<String, String>> for Yaml {
 }
 
 impl Yaml {
-    /// One document.
+    /// Serializes one document.
     ///
     /// # Errors
     /// When the emitter rejects a value.
@@ -111,7 +111,7 @@ impl Yaml {
         let mut emitter = Emitter::new();
         emitter.set_output_string(&mut bytes);
         emitter.set_unicode(true);
-        // No line is folded.
+        // Never fold lines.
         emitter.set_width(-1);
         let start = Event::document_start(None, &[], true);
         for event in [Event::stream_start(Encoding::Utf8), start] {
@@ -159,10 +159,10 @@ impl Yaml {
     }
 }
 
-/// Words that are no texts in YAML 1.1, which kubectl reads.
+/// Words that YAML 1.1 (kubectl's parser) does not read as strings.
 const WORDS: [&str; 12] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "~", "<<", "="];
 
-/// Whether a reader of YAML 1.1 might take a plain text for a number, a boolean, a date or null; or the text has several lines.
+/// Whether YAML 1.1 might read the plain scalar as a number, boolean, date or null, or whether it has line breaks or tabs.
 fn is_ambiguous(text: &str) -> bool {
     let looks_like_number = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
         && text.chars().all(|c| c.is_ascii_hexdigit() || "+-._: ,TtZzxXoOnNiIfFaA".contains(c));
@@ -179,7 +179,7 @@ pub(super) mod tests {
     use super::*;
 
     impl Yaml {
-        /// The same as JSON.
+        /// The value as JSON.
         pub(in crate::kubernetes) fn json(&self) -> Value {
             match self {
                 Yaml::Map(entries) => {
@@ -194,7 +194,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Reads a document as YAML 1.1 does.
+    /// Reads a document written by [`Yaml::text`].
     pub(in crate::kubernetes) fn read(text: &str) -> Yaml {
         let mut bytes = text.as_bytes();
         let mut parser = Parser::new();

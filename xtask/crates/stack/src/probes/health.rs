@@ -58,8 +58,7 @@ pub(crate) fn outcomes(
     Ok(outcomes)
 }
 
-/// One outcome for each service without probes that declares a `health` path, by the address where it answers. The path may take
-/// `timeout` to answer 200.
+/// One outcome for each service that declares a `health` path but no probes. Waits up to `timeout` for each path to answer 200.
 ///
 /// # Errors
 /// When the user interrupts.

@@ -64,7 +64,7 @@ pub fn run<'m>(
     Ok((report, results))
 }
 
-/// Sends all probes to these addresses.
+/// Sends all probes to the given endpoints.
 ///
 /// # Errors
 /// When the user interrupts.

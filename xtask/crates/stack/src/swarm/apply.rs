@@ -15,7 +15,7 @@ use host::files;
 use host::process::tail;
 use host::program::PROGRAM;
 
-/// Reads the secrets and configs of the Compose file, except external ones. Secrets are masked in output from now on.
+/// Reads the secrets and configs of the Compose file, except external ones. Masks the secrets in all later output.
 pub fn read_contents(
     project: &ClusterProject,
     variables: &Variables,
@@ -25,7 +25,7 @@ pub fn read_contents(
     let own = kinds.into_iter().flat_map(|(kind, all)| all.iter().map(move |(key, file)| (kind, key, file)));
     let own = own.filter(|(_, _, file)| !file.external);
     let read = own.map(|(kind, key, file)| {
-        let bytes = contents::read(file, variables);
+        let bytes = file.read(|name| variables.get(name));
         if let (ContentKind::Secret, Ok(bytes)) = (kind, &bytes) {
             docker.runner.secrets.add(&String::from_utf8_lossy(bytes));
         }
@@ -34,10 +34,10 @@ pub fn read_contents(
     read.collect()
 }
 
-/// Refuses external secrets and configs that the swarm does not have.
+/// Fails if the swarm lacks an external secret or config.
 ///
 /// # Errors
-/// Their names; when docker fails.
+/// The names of the missing secrets and configs; when docker fails.
 pub fn refuse_missing_contents(project: &ClusterProject, docker: &Docker) -> Result<()> {
     let kinds = [(ContentKind::Secret, &project.secrets), (ContentKind::Config, &project.configs)];
     let all = kinds.into_iter().flat_map(|(kind, all)| all.values().map(move |file| (kind, file)));
@@ -51,7 +51,7 @@ pub fn refuse_missing_contents(project: &ClusterProject, docker: &Docker) -> Res
     Err(Failure::new(FailureClass::Failed, what, help).into())
 }
 
-/// Refuses a stack whose Compose project still runs on this engine: both would write to the same data and use the same ports.
+/// Fails if the Compose project still runs on this engine: both would write to the same data and use the same ports.
 ///
 /// # Errors
 /// The running services; when docker fails.
@@ -64,16 +64,16 @@ pub fn refuse_compose(project: &str, docker: &Docker) -> Result<()> {
         return Ok(());
     }
     let names = names.into_iter().collect::<Vec<_>>().join(", ");
-    let what = format!("nothing was deployed: Compose still runs {names} of the project {project} here");
-    let help =
-        format!("stop them with `{PROGRAM} deploy down`; it keeps their data, which the swarm then uses");
+    let what =
+        format!("nothing was deployed: the Compose project {project} still runs on this engine: {names}");
+    let help = format!("stop it with `{PROGRAM} deploy down`, which keeps its data for the swarm");
     Err(Failure::new(FailureClass::Failed, what, help).into())
 }
 
-/// Writes the stack file, creates secrets and configs, and runs `docker stack deploy`. Services that the plan lacks are removed.
+/// Writes the stack file, creates secrets and configs, and runs `docker stack deploy`. Services missing from the plan are removed.
 ///
 /// # Errors
-/// When docker rejects the stack file, before anything has changed; when docker fails later, with what to do.
+/// When docker rejects the stack file (nothing has changed yet), or fails later (the error says what to do).
 pub fn apply(plan: &SwarmPlan, file: &Path, docker: &Docker) -> Result<()> {
     files::write_private(file, plan.stack_file().as_bytes())?;
     let path = file.display().to_string();
@@ -81,13 +81,13 @@ pub fn apply(plan: &SwarmPlan, file: &Path, docker: &Docker) -> Result<()> {
     if !output.success() {
         let reason = tail(&docker.runner.secrets.mask(&output.stderr), 4);
         let what = format!("nothing was deployed: docker rejects {path}: {reason}");
-        let help = "change the Compose file so that docker accepts it; `docker stack config` shows the error";
+        let help = "fix the Compose file; `docker stack config` shows the error";
         return Err(Failure::new(FailureClass::Failed, what, help).into());
     }
     docker.runner.interrupt.check()?;
     contents::create(&plan.contents, &plan.stack, docker)?;
     let mut cmd = docker.cmd(["stack", "deploy", "--compose-file", &path, "--with-registry-auth", "--prune"]);
-    // Newer clients would wait by themselves; older ones do not know the option.
+    // Newer clients wait by default; older clients do not have the option.
     if docker.cmd(["stack", "deploy", "--help"]).read()?.contains("--detach") {
         cmd = cmd.arg("--detach=true");
     }
@@ -102,7 +102,7 @@ pub fn apply(plan: &SwarmPlan, file: &Path, docker: &Docker) -> Result<()> {
     Ok(())
 }
 
-/// Removes secrets and configs that neither the current nor the previous services use.
+/// Removes secrets and configs that no current or previous service definition uses.
 ///
 /// # Errors
 /// When docker fails.

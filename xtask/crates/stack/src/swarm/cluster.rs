@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use engine::docker::Docker;
 use host::failure::{Failure, FailureClass};
 
-/// The label of everything that belongs to a stack (docker/cli, `convert.LabelNamespace`).
+/// The label on every object of a stack (docker/cli, `convert.LabelNamespace`).
 pub(super) const NAMESPACE: &str = "com.docker.stack.namespace";
 
 /// A swarm, seen from one of its managers.
@@ -18,7 +18,7 @@ pub(super) const NAMESPACE: &str = "com.docker.stack.namespace";
 pub struct Cluster {
     /// Identifies the swarm.
     pub id: String,
-    /// The node of the engine that was asked.
+    /// The node ID of the current engine.
     pub node: String,
     /// All nodes.
     pub nodes: Vec<Node>,
@@ -31,7 +31,7 @@ pub struct Node {
     /// The ID.
     #[serde(rename = "ID")]
     pub id: String,
-    /// The host name, which need not be unique.
+    /// The host name; not necessarily unique.
     pub hostname: String,
     /// `Ready`, `Down`, `Disconnected` or `Unknown`.
     pub status: String,
@@ -45,7 +45,7 @@ impl Node {
         format!("{} ({})", self.hostname, short(&self.id))
     }
 
-    /// Whether its tasks run.
+    /// Whether the node is up.
     pub fn is_ready(&self) -> bool {
         self.status == "Ready"
     }
@@ -60,7 +60,7 @@ impl Cluster {
     /// The swarm that the engine manages.
     ///
     /// # Errors
-    /// [`FailureClass::Engine`], when the engine is not a manager of a swarm.
+    /// [`FailureClass::Engine`], when the engine is not a swarm manager.
     pub fn of(docker: &Docker) -> Result<Cluster> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "PascalCase", default)]
@@ -84,7 +84,7 @@ impl Cluster {
         if !swarm.control_available {
             let (what, help) = match (swarm.local_node_state.as_str(), swarm.error.as_str()) {
                 ("active", "") => (
-                    "this engine is a worker of a swarm, and only managers can deploy".to_owned(),
+                    "this engine is a swarm worker; only managers can deploy".to_owned(),
                     "choose a manager with `docker context use NAME` or DOCKER_HOST",
                 ),
                 (_, "") => (
@@ -92,7 +92,7 @@ impl Cluster {
                     "choose a manager with `docker context use NAME` or DOCKER_HOST, or create a swarm with `docker swarm init`",
                 ),
                 (_, error) => {
-                    (format!("the swarm does not work: {error}"), "see `docker node ls` on a manager")
+                    (format!("the swarm is not working: {error}"), "see `docker node ls` on a manager")
                 }
             };
             return Err(Failure::new(FailureClass::Engine, what, help).into());
@@ -105,7 +105,7 @@ impl Cluster {
         self.nodes.iter().find(|node| node.id == id)
     }
 
-    /// A node's name, even if it is not part of the swarm.
+    /// A node's name, or its shortened ID if it is not part of the swarm.
     pub fn name_of(&self, id: &str) -> String {
         self.node(id).map_or_else(|| short(id).to_owned(), Node::name)
     }
@@ -127,23 +127,23 @@ pub struct RunningService {
     pub id: String,
     /// The current specification.
     pub spec: ServiceSpec,
-    /// The one that a rollback returns to.
+    /// The specification that a rollback restores.
     pub previous_spec: Option<ServiceSpec>,
-    /// The last update; `None` before the first one starts.
+    /// The last update; `None` before the first update.
     pub update_status: Option<UpdateStatus>,
 }
 
-/// What a service should be.
+/// The desired state of a service.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ServiceSpec {
     /// The name, `STACK_SERVICE`.
     pub name: String,
-    /// What each task runs.
+    /// The specification of its tasks.
     pub task_template: TaskSpec,
 }
 
-/// What a task runs.
+/// The specification of a task.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct TaskSpec {
@@ -151,7 +151,7 @@ pub struct TaskSpec {
     pub container_spec: Value,
     /// Limits and reservations.
     pub resources: Value,
-    /// Where it may run.
+    /// Placement constraints.
     pub placement: Placement,
     /// Counts forced updates.
     pub force_update: u64,
@@ -166,12 +166,13 @@ pub struct Placement {
 }
 
 impl TaskSpec {
-    /// The image's reference.
+    /// The image reference.
     pub fn image(&self) -> &str {
         self.container_spec["Image"].as_str().unwrap_or_default()
     }
 
-    /// Whether a task with this specification is what a service wants. Swarm keeps tasks that only the placement concerns.
+    /// Whether a task with this specification is up to date. Placement is ignored, since Swarm does not replace tasks when only the
+    /// placement changes.
     pub fn is_as_wanted(&self, service: &TaskSpec) -> bool {
         is_same(&self.container_spec, &service.container_spec)
             && is_same(&self.resources, &service.resources)
@@ -188,10 +189,10 @@ impl TaskSpec {
     }
 }
 
-/// What docker adds to a service's container when it prints it, if it is not set (moby, swarmkit `api/defaults`).
+/// Unset container fields that docker prints with their default for a service (moby, swarmkit `api/defaults`).
 const ADDED: [&str; 2] = ["DNSConfig", "StopGracePeriod"];
 
-/// Whether a part of a task's specification is the same as that of its service.
+/// Whether part of a task's specification matches its service's.
 fn is_same(task: &Value, service: &Value) -> bool {
     let empty = Map::new();
     let (task, service) = (task.as_object().unwrap_or(&empty), service.as_object().unwrap_or(&empty));
@@ -205,7 +206,7 @@ fn is_same(task: &Value, service: &Value) -> bool {
 pub struct UpdateStatus {
     /// `updating`, `paused`, `completed`, `rollback_started`, `rollback_paused` or `rollback_completed`.
     pub state: String,
-    /// For people.
+    /// A readable description.
     pub message: String,
 }
 
@@ -216,17 +217,17 @@ pub struct Task {
     /// The ID.
     #[serde(rename = "ID")]
     pub id: String,
-    /// Its service.
+    /// The ID of its service.
     #[serde(rename = "ServiceID")]
     pub service: String,
-    /// Its node; empty if it has none yet.
+    /// The ID of its node; empty until it is assigned to one.
     #[serde(rename = "NodeID")]
     pub node: String,
-    /// What it runs.
+    /// Its specification.
     pub spec: TaskSpec,
     /// Its state.
     pub status: TaskStatus,
-    /// What the swarm wants: `running`, `shutdown`…
+    /// The desired state: `running`, `shutdown`…
     pub desired_state: String,
 }
 
@@ -238,9 +239,9 @@ pub struct TaskStatus {
     pub state: String,
     /// When it entered the state, as RFC 3339.
     pub timestamp: String,
-    /// Why it waits or failed.
+    /// Why it is waiting or has failed.
     pub err: String,
-    /// The container, once it has one.
+    /// The container; `None` until it is created.
     pub container_status: Option<ContainerStatus>,
 }
 
@@ -265,23 +266,23 @@ pub fn services(stack: &str, docker: &Docker) -> Result<BTreeMap<String, Running
     Ok(found.into_iter().filter_map(|service| Some((key(&service)?, service))).collect())
 }
 
-/// A stack's tasks, including those that ended.
+/// A stack's tasks, including finished tasks.
 pub(super) fn tasks(stack: &str, docker: &Docker) -> Result<Vec<Task>> {
     match docker.cmd(["stack", "ps", "--quiet", "--no-trunc", stack]).read() {
-        // Without any task, docker fails.
+        // Docker fails if the stack has no tasks.
         Err(error) if error.to_string().contains("nothing found in stack") => Ok(Vec::new()),
         ids => inspect("task", &ids?, docker),
     }
 }
 
-/// `docker inspect` of the objects that still exist.
+/// Output of `docker inspect` for the objects that still exist.
 fn inspect<T: DeserializeOwned>(kind: &str, ids: &str, docker: &Docker) -> Result<Vec<T>> {
     if ids.trim().is_empty() {
         return Ok(Vec::new());
     }
     let cmd = docker.cmd(["inspect", "--type", kind]).args(ids.lines());
     let output = cmd.capture()?;
-    // It prints what it found even if something is gone.
+    // Docker prints the objects it finds even if others are gone.
     serde_json::from_str(&output.stdout).with_context(|| format!("unexpected output of `{}`", cmd.quoted()))
 }
 

@@ -1,4 +1,4 @@
-//! Swarm secrets and configs. Both are immutable, so each version of a content gets its own name, with a hash.
+//! Swarm secrets and configs. Both are immutable, so each version has a name that ends in a hash.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,13 +7,11 @@ use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
 use crate::swarm::cluster::{NAMESPACE, RunningService};
-use engine::compose::cluster::ConfigFile;
 use engine::docker::Docker;
-use engine::variables::Variables;
 
-/// The label of the secrets and configs that this program has created; its value is the key in the Compose file.
+/// The label on secrets and configs created by this program; its value is the key in the Compose file.
 const LABEL: &str = "images.swarm.content";
-/// The characters of the hash that a name contains.
+/// The number of hash characters in a name.
 const HASH: usize = 12;
 /// The maximum length of a name (moby, swarmkit `controlapi`).
 const LONGEST: usize = 64;
@@ -21,14 +19,14 @@ const LONGEST: usize = 64;
 /// Secret or config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ContentKind {
-    /// Kept encrypted by the managers; mounted in memory.
+    /// Stored encrypted on the managers; mounted in memory.
     Secret,
     /// Readable by anyone with access to a manager.
     Config,
 }
 
 impl ContentKind {
-    /// As in docker's commands.
+    /// The name in docker's commands.
     pub fn name(self) -> &'static str {
         match self {
             ContentKind::Secret => "secret",
@@ -37,7 +35,7 @@ impl ContentKind {
     }
 }
 
-/// The bytes of a secret or config, which debug output does not contain.
+/// The bytes of a secret or config. `Debug` does not print them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -61,8 +59,8 @@ pub struct Content {
 }
 
 impl Content {
-    /// Names a version of a content. The hash includes the swarm's ID, which only those with access to a manager know: the name alone does
-    /// not let anyone guess a weak secret.
+    /// Names a version by its hash. The hash includes the swarm's ID, which is only known with access to a manager: a weak secret
+    /// cannot be guessed from the name alone.
     pub fn new(kind: ContentKind, key: &str, bytes: Vec<u8>, stack: &str, cluster: &str) -> Content {
         let mut hash = Sha256::new();
         for part in [cluster.as_bytes(), stack.as_bytes(), key.as_bytes(), &bytes] {
@@ -76,23 +74,7 @@ impl Content {
     }
 }
 
-/// The content of a secret or config in the Compose file.
-///
-/// # Errors
-/// Why it cannot be read.
-pub(super) fn read(file: &ConfigFile, variables: &Variables) -> Result<Vec<u8>, String> {
-    match (&file.file, &file.content, &file.environment) {
-        (Some(path), _, _) => std::fs::read(path).map_err(|error| format!("{}: {error}", path.display())),
-        (_, Some(content), _) => Ok(content.reveal().as_bytes().to_vec()),
-        (_, _, Some(name)) => match variables.get(name) {
-            Some(value) => Ok(value.as_bytes().to_vec()),
-            None => Err(format!("the variable {name} is not set")),
-        },
-        (None, None, None) => Err("it has no `file`, `environment` or `content`".to_owned()),
-    }
-}
-
-/// The names of existing secrets or configs, with the value of [`LABEL`] if it is set.
+/// The names of existing secrets or configs; with `filter`, only those that this program created for that stack.
 fn existing(kind: ContentKind, filter: Option<&str>, docker: &Docker) -> Result<BTreeSet<String>> {
     let mut cmd = docker.cmd([kind.name(), "ls", "--format", "{{.Name}}"]);
     for label in
@@ -103,7 +85,7 @@ fn existing(kind: ContentKind, filter: Option<&str>, docker: &Docker) -> Result<
     Ok(cmd.read()?.lines().map(str::to_owned).collect())
 }
 
-/// The external secrets and configs that the swarm does not have.
+/// The external secrets and configs that are missing from the swarm.
 ///
 /// # Errors
 /// When docker fails.
@@ -118,7 +100,7 @@ pub(super) fn missing(
     Ok(names.iter().filter(is_missing).cloned().collect())
 }
 
-/// Creates the versions that the swarm does not have yet. Contents reach docker through its standard input.
+/// Creates the versions that the swarm does not have yet. Passes the contents to docker on stdin.
 ///
 /// # Errors
 /// When docker fails.
@@ -139,7 +121,7 @@ pub(super) fn create(contents: &[Content], stack: &str, docker: &Docker) -> Resu
     Ok(())
 }
 
-/// Removes old versions, except those that a rollback would need.
+/// Removes old versions that a rollback does not need.
 ///
 /// # Errors
 /// When docker fails.

@@ -1,4 +1,4 @@
-//! Waits until a swarm runs what was deployed.
+//! Waits until a deployment to a swarm has converged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,13 +16,13 @@ use host::terminal::Terminal;
 use host::wait;
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long the same tasks must run: an update is over for Swarm only after it has watched its tasks, but a first start is not watched.
+/// How long the same tasks must keep running. Swarm monitors new tasks during an update, but not on a first start.
 const STABLE: Duration = Duration::from_secs(5);
-/// Failed tasks, and lines of their log, that an error shows.
+/// The failed tasks, and the lines of their logs, that an error shows.
 const SHOWN_TASKS: usize = 2;
 const SHOWN_LINES: &str = "12";
 
-/// Waits until all services run as planned, none will, or `timeout` has passed.
+/// Waits until every service has converged or failed, or `timeout` has passed.
 ///
 /// # Errors
 /// Which services do not run as planned, with their tasks' errors; when docker fails, or the user interrupts.
@@ -55,7 +55,7 @@ struct Watch<'a> {
     lost: BTreeSet<String>,
     /// The services reported as running.
     done: BTreeSet<String>,
-    /// The tasks of each converged service, and since when they run.
+    /// The tasks of each converged service, and when they were first seen.
     since: BTreeMap<String, (BTreeSet<String>, Instant)>,
 }
 
@@ -72,7 +72,7 @@ impl Watch<'_> {
                 let pinned: Vec<&str> = pinned.map(|(name, _)| name.as_str()).collect();
                 let stays = match pinned.as_slice() {
                     [] => String::new(),
-                    names => format!("; {} cannot move, because its data is there", names.join(", ")),
+                    names => format!("; {} cannot move (local data)", names.join(", ")),
                 };
                 let status = node.status.to_lowercase();
                 self.terminal.warn(format!(
@@ -83,7 +83,7 @@ impl Watch<'_> {
         }
     }
 
-    /// The states of all services. One counts as converged only when its tasks have been running for a while.
+    /// The states of all services. A service counts as converged only after its tasks have run for [`STABLE`].
     fn states(&mut self, look: &Look) -> BTreeMap<String, State> {
         let mut states = BTreeMap::new();
         for (name, planned) in &self.plan.services {
@@ -162,7 +162,7 @@ impl Failed<'_> {
         Failure::new(FailureClass::Failed, docker.runner.secrets.mask(&what), help).into()
     }
 
-    /// The last failures of the image that was to be deployed, or of the current one.
+    /// The latest failed tasks of the planned image.
     fn failed_tasks(&self, name: &str) -> Vec<&Task> {
         let Some(service) = self.look.services.get(name) else { return Vec::new() };
         let image = &self.plan.services[name].image;

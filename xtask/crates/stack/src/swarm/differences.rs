@@ -1,4 +1,4 @@
-//! What Swarm does differently from Compose: settings that it lacks, restarts and updates.
+//! What Swarm does differently from Compose: unsupported settings, restarts and updates.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use engine::compose::cluster::{ClusterService, ClusterUpdate, Ulimit};
 /// How long a new container is watched after it has become healthy.
 const MONITOR: &str = "5s";
 
-/// Notes the settings that are left out, and refuses those without which a service would be another one.
+/// Notes the settings that are dropped, and rejects services that need an unsupported setting.
 pub(super) fn report(name: &str, compose: &ClusterService, conversion: &mut Conversion<'_>) {
     refuse(name, compose, conversion);
     let no_new_privileges =
@@ -20,14 +20,15 @@ pub(super) fn report(name: &str, compose: &ClusterService, conversion: &mut Conv
         let setting = option.split([':', '=']).next().unwrap_or_default();
         let instead = match Some(option).filter(no_new_privileges) {
             Some(_) => {
-                "stack files lack it; set-user-ID programs in the image can gain their owner's privileges"
+                "unsupported in stack files; set-user-ID programs in the image can gain their owner's privileges"
             }
-            None => "stack files lack it; the engine's default applies",
+            None => "unsupported in stack files; the engine's default applies",
         };
         conversion.note(name, format!("security_opt: {setting}"), instead);
     }
     if !compose.depends_on.is_empty() {
-        let instead = "all services start at once; one that ends because another is missing is restarted";
+        let instead =
+            "all services start at once; a service that exits because another is not up is restarted";
         conversion.note(name, "depends_on", instead);
     }
     let ignored = [
@@ -63,11 +64,11 @@ fn refuse(name: &str, compose: &ClusterService, conversion: &mut Conversion<'_>)
     ];
     for (setting, _) in refused.into_iter().filter(|(_, is_set)| *is_set) {
         let help = "remove these settings, or put the services into a profile and run them with Compose";
-        conversion.fault(name, format!("Swarm has no equivalent of `{setting}`"), help);
+        conversion.fault(name, format!("not supported on a swarm: `{setting}`"), help);
     }
 }
 
-/// Limits of the kernel in the stack file.
+/// Ulimits in the stack file.
 pub(super) fn ulimits(compose: &ClusterService) -> BTreeMap<&str, Value> {
     let text = |limit: &Ulimit| match limit {
         Ulimit::Single(both) => json!(both),
@@ -91,7 +92,7 @@ pub(super) fn restart_policy(
     }
     let restart = compose.restart.as_deref();
     match restart.map(|text| text.split_once(':').unwrap_or((text, ""))) {
-        // It may fail until the services that it needs are up.
+        // It may fail until its dependencies are up.
         _ if matches!(expected, Expected::Completed(_)) => {
             if matches!(restart, None | Some("no")) {
                 let setting = restart.map_or("no `restart`".to_owned(), |value| format!("restart: {value}"));
@@ -105,7 +106,7 @@ pub(super) fn restart_policy(
         }
         Some(_) => json!({ "condition": "any" }),
         None => {
-            conversion.note(name, "no `restart`", "restarted whenever it ends");
+            conversion.note(name, "no `restart`", "restarted whenever it exits");
             json!({ "condition": "any" })
         }
     }
@@ -126,7 +127,7 @@ pub(super) fn update(
     changes(set, stop_first, Some("rollback"))
 }
 
-/// How a failed update is undone.
+/// How a failed update is rolled back.
 pub(super) fn rollback(compose: &ClusterService, stop_first: bool) -> Value {
     changes(compose.deploy.rollback_config.as_ref(), stop_first, None)
 }

@@ -12,8 +12,8 @@ use engine::images::Image;
 use host::program::PROGRAM;
 use model::image_ref::{ImageRef, Registry};
 
-/// Each service's image with its digest, or why it has none, with what helps after `help: `. Only images that this repository builds
-/// get the registry; all others keep their name.
+/// Each service's image with its digest, or why it has none, followed by `help: ` and the remedy. `registry` applies only to images that
+/// this repository builds.
 ///
 /// # Errors
 /// When docker fails.
@@ -31,7 +31,7 @@ pub fn pinned(
     Ok(services().map(|(name, service)| (name.clone(), pin(&service.image))).collect())
 }
 
-/// A reference with its digest: of the push from this checkout, else of the engine's pull. `is_own`: whether this repository builds it.
+/// A reference with its digest from the last push of this checkout, else from the last pull. `is_own`: whether this repository builds it.
 fn pin(
     reference: &str,
     is_own: bool,
@@ -73,9 +73,9 @@ fn pin(
     let push = format!("\nhelp: push it first: `{PROGRAM} push --registry REGISTRY`");
     Err(match (known.is_empty(), local) {
         (false, _) => format!("{reference} was rebuilt after the last push{push}"),
-        (true, Some(_)) => format!("{reference} was not pushed, and nodes cannot pull it{push}"),
+        (true, Some(_)) => format!("{reference} was not pushed, so nodes cannot pull it{push}"),
         (true, None) => format!(
-            "{reference} was neither pushed from here nor pulled{push}, or, for a third-party image, \
+            "{reference} was neither pushed from this checkout nor pulled{push}, or, for a third-party image, \
              `docker pull {reference}`"
         ),
     })
@@ -143,7 +143,7 @@ mod tests {
         let pulled = image(r#"{"Id":"sha256:id","RepoDigests":["postgres@sha256:p"]}"#);
         let record = Digests::default();
         assert_eq!(pin("postgres:16", false, Some(&pulled), &record, None).unwrap(), "postgres:16@sha256:p");
-        // On the containerd store, the digest of an image that was only built is its ID.
+        // On the containerd store, the digest of a locally built image is its ID.
         let built = image(r#"{"Id":"sha256:p","RepoDigests":["postgres@sha256:p"]}"#);
         assert!(pin("postgres:16", false, Some(&built), &record, None).is_err());
         assert!(

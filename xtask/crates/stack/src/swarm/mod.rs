@@ -1,4 +1,4 @@
-//! Deployment to a swarm: a stack file from the Compose model, applied and watched until it has converged.
+//! Deployment to a swarm: converts the Compose model to a stack file, applies it, and waits until it has converged.
 
 pub mod apply;
 pub mod cluster;

@@ -1,4 +1,4 @@
-//! Mounts, and the node where a service's data is.
+//! Mounts, and the node that holds a service's data.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,15 @@ use engine::compose::cluster::{ClusterMount, ClusterService, ClusterVolume, tmpf
 /// The constraint that keeps a service on a node.
 pub(super) const NODE_IS: &str = "node.id==";
 
-/// Drivers' options that name a file system in the network, which any node can mount.
+/// Values of the driver option `type` for network file systems, which any node can mount.
 const NETWORK_FILE_SYSTEMS: [&str; 4] = ["nfs", "nfs4", "cifs", "sshfs"];
 
 /// Where a service's data is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct DataPlace {
-    /// Whether it writes to files that outlive a container.
+    /// Whether it writes to files that outlive the container.
     pub(super) writes: bool,
-    /// The node that has the data; `None` if any node will do, or the Compose file decides.
+    /// The node that holds the data; `None` if the service can run on any node, or the Compose file sets the node.
     pub(super) node: Option<String>,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn convert(
             }
             ("volume", None) => {
                 let instead = "a new, empty volume for each container";
-                conversion.note(name, "volumes without a name", instead);
+                conversion.note(name, "anonymous volumes", instead);
                 mounts.push(json!({ "type": "volume", "target": target }));
             }
             ("volume", Some(source)) => {
@@ -55,16 +55,16 @@ pub(super) fn convert(
                 mounts.push(bound(mount, &source));
             }
             (kind, _) => {
-                let what = format!("volumes: Swarm has no mounts of type `{kind}`");
+                let what = format!("volumes: Swarm does not support mounts of type `{kind}`");
                 conversion.fault(name, what, "mount a named volume, a bind mount or tmpfs instead");
             }
         }
         if mount.kind == "tmpfs" && mount.tmpfs.mode.is_some() {
-            conversion.note(name, "volumes.tmpfs.mode", "ignored; everyone may write to the folder");
+            conversion.note(name, "volumes.tmpfs.mode", "ignored; the folder is world-writable");
         }
         if mount.volume.subpath.is_some() {
             let help = "mount the whole volume, or split it";
-            conversion.fault(name, format!("volumes: stack files have no `subpath` ({target})"), help);
+            conversion.fault(name, format!("volumes: stack files do not support `subpath` ({target})"), help);
         }
     }
     for entry in &compose.tmpfs {
@@ -72,7 +72,7 @@ pub(super) fn convert(
         mounts.push(tmpfs(path, size));
         let options = entry.split_once(':').map_or("", |(_, options)| options);
         if options.split(',').any(|option| !option.is_empty() && !option.starts_with("size=")) {
-            conversion.note(name, "options of tmpfs other than size", "ignored");
+            conversion.note(name, "tmpfs options other than size", "ignored");
         }
     }
     if let Some(size) = &compose.shm_size {
@@ -103,7 +103,7 @@ fn is_local(volume: &ClusterVolume) -> bool {
     volume.driver.as_deref().is_none_or(|driver| driver == "local") && !NETWORK_FILE_SYSTEMS.contains(&kind)
 }
 
-/// The node to keep a service on: the one that runs it now, or that of another service with the same data, else this one.
+/// The node to pin a service to: its current pin, else the pin of another service with the same data, else this node.
 fn pinned(
     name: &str,
     compose: &ClusterService,

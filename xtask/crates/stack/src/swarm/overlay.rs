@@ -1,5 +1,5 @@
-//! A container on a stack's networks that runs this program, and forwards connections to services. Nothing needs to be published, and
-//! the engine may be on another machine.
+//! A container on a stack's networks that runs this program and forwards connections to services. It needs no published ports and works
+//! with remote engines.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use anyhow::{Context as _, Result, bail};
 use crate::swarm::program::ProgramFiles;
 use engine::docker::Docker;
 use host::process::Cmd;
+use model::platform::Platform;
 
 /// The hidden command that [`forward`](crate::swarm::relay::forward) implements.
 pub const RELAY: &str = "relay";
-/// The label of these containers; its value is the stack.
+/// The label on these containers; its value is the stack's name.
 const LABEL: &str = "images.swarm.probe";
 
-/// Removed when it is dropped.
+/// The container. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct OverlayContainer {
     docker: Docker,
@@ -27,7 +28,7 @@ pub(super) struct OverlayContainer {
 }
 
 impl OverlayContainer {
-    /// Starts one that ends by itself after `lifetime`, if this process cannot remove it.
+    /// Starts a container. It exits after `lifetime`, in case this process cannot remove it.
     ///
     /// # Errors
     /// When docker fails, or the engine cannot run this program.
@@ -38,7 +39,7 @@ impl OverlayContainer {
         docker: &Docker,
     ) -> Result<OverlayContainer> {
         let system = docker.cmd(["version", "--format", "{{.Server.Os}}/{{.Server.Arch}}"]).read()?;
-        let here = platform();
+        let here = Platform::of_this_machine().to_string();
         if system != here {
             bail!("the manager runs {system}, but this program was built for {here}");
         }
@@ -55,7 +56,7 @@ impl OverlayContainer {
         let wait = [RELAY.to_owned(), "--wait".to_owned(), lifetime.as_secs().to_string()];
         let words: Vec<String> = command.iter().cloned().chain(wait).collect();
         let id = docker.create_empty_container(&options, &words)?;
-        // Removed from here on, even if the next steps fail.
+        // From here on, it is removed even if a later step fails.
         let container = OverlayContainer { docker: docker.clone(), id, command };
         let copy = docker.cmd(["cp", "-", &format!("{}:/", container.id)]).stdin(files.archive()?).long();
         copy.read().context("cannot copy this program into a container")?;
@@ -66,7 +67,7 @@ impl OverlayContainer {
         Ok(container)
     }
 
-    /// Forwards connections to a loopback port of this machine to a service.
+    /// Forwards connections from a loopback port of this machine to a service.
     ///
     /// # Errors
     /// When no port is free.
@@ -79,19 +80,9 @@ impl OverlayContainer {
 
 impl Drop for OverlayContainer {
     fn drop(&mut self) {
-        // If it cannot be removed now, it ends by itself.
+        // If this fails, the container exits after its lifetime.
         self.docker.remove_containers(std::slice::from_ref(&self.id)).ok();
     }
-}
-
-/// The platform that this program was built for, as docker names it.
-fn platform() -> String {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    format!("{}/{architecture}", std::env::consts::OS)
 }
 
 /// Runs a command for each connection to a loopback port, until it is dropped.
@@ -113,14 +104,14 @@ impl Forwarder {
                     return;
                 }
                 let cmd = cmd.clone();
-                // The client notices when the connection closes without an answer.
+                // On an error, the client sees the connection close without an answer.
                 thread::spawn(move || cmd.serve(connection).ok());
             }
         });
         Ok(Forwarder { address, over })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -129,7 +120,7 @@ impl Forwarder {
 impl Drop for Forwarder {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the accepting thread.
         TcpStream::connect(self.address).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! What a deployment to a swarm will do, as data.
+//! The plan of a deployment to a swarm.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,20 +16,20 @@ use host::failure::{Failure, FailureClass};
 use host::plural;
 use host::table::{Align, Table};
 
-/// The schema of stack files. Docker 25 was the first to read it.
+/// The schema version of stack files; needs Docker 25 or newer.
 const VERSION: &str = "3.12";
 
-/// What a plan is computed from.
+/// The inputs of [`plan`].
 pub struct PlanInput<'a> {
     /// The Compose project.
     pub project: &'a ClusterProject,
     /// The swarm.
     pub cluster: &'a Cluster,
-    /// The stack's services that the swarm has already, by their name in the Compose file.
+    /// The stack's existing services, by their name in the Compose file.
     pub running: &'a BTreeMap<String, RunningService>,
     /// By service: its image with a digest, or why it has none.
     pub images: &'a BTreeMap<String, Result<String, String>>,
-    /// The secrets and configs of the Compose file, or why they cannot be read. External ones are not included.
+    /// The secrets and configs of the Compose file except external ones, or why they cannot be read.
     pub contents: &'a BTreeMap<(ContentKind, String), Result<Vec<u8>, String>>,
     /// Variables that become secrets.
     pub file_variables: &'a [FileVariable],
@@ -53,7 +53,7 @@ pub struct FileVariable {
 /// A deployment to a swarm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SwarmPlan {
-    /// The stack's name: that of the Compose project.
+    /// The stack's name, taken from the Compose project.
     pub stack: String,
     /// By name.
     pub services: BTreeMap<String, PlannedService>,
@@ -74,11 +74,11 @@ pub struct PlannedService {
     pub expected: Expected,
     /// Whether the old container stops before the new one starts.
     pub stop_first: bool,
-    /// The ID of the node where its data is.
+    /// The ID of the node that holds its data.
     pub node: Option<String>,
     /// Published ports, as `PUBLISHED→TARGET/PROTOCOL`.
     pub published: Vec<String>,
-    /// Ports that Compose binds to one address of this machine, and that are not published.
+    /// Ports that are not published because Compose binds them to one address.
     pub withheld: Vec<String>,
     /// Its networks in the swarm.
     pub networks: Vec<String>,
@@ -87,7 +87,7 @@ pub struct PlannedService {
 /// The tasks that a service should have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Expected {
-    /// Nothing.
+    /// No tasks.
     #[default]
     Nothing,
     /// This many tasks run.
@@ -98,21 +98,21 @@ pub enum Expected {
     Completed(u32),
 }
 
-/// Something that Swarm does differently from Compose.
+/// A difference between Swarm and Compose.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
     /// The setting in the Compose file.
     pub setting: String,
     /// What happens instead.
     pub instead: String,
-    /// The services that have it; empty if it concerns the whole stack.
+    /// The services with this setting; empty for the whole stack.
     pub services: BTreeSet<String>,
 }
 
 /// Computes the plan.
 ///
 /// # Errors
-/// Everything that prevents the deployment, in one message.
+/// All problems that prevent the deployment, in one message.
 pub fn plan(input: &PlanInput<'_>) -> Result<SwarmPlan, Failure> {
     let mut conversion = Conversion::new(input);
     let mut services = Map::new();
@@ -159,12 +159,12 @@ pub(super) struct Fault {
 }
 
 impl SwarmPlan {
-    /// The stack file. Values of variables that are not secrets are in it.
+    /// The stack file. It contains the values of all variables that do not become Swarm secrets.
     pub fn stack_file(&self) -> String {
         yaml(&self.file)
     }
 
-    /// The plan as text, without values of variables.
+    /// The plan as text, without the values of variables.
     pub fn text(&self, cluster: &Cluster) -> String {
         let columns = [
             ("service", Align::Left),

@@ -1,4 +1,4 @@
-//! The plan, from Compose projects as `docker compose config` prints them.
+//! Plans from output of `docker compose config`.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use engine::compose::cluster::ClusterProject;
 use host::failure::Failure;
 use model::manifest::Manifest;
 
-/// What a test changes.
+/// The inputs that tests vary.
 #[derive(Default)]
 struct Fixture {
     project: Value,
-    /// The constraints of services that run already.
+    /// The constraints of running services.
     running: Vec<(&'static str, &'static str)>,
     publish: Vec<&'static str>,
     secrets: Vec<(&'static str, Result<Vec<u8>, String>)>,
@@ -106,7 +106,7 @@ fn services_with_data_stay_on_their_node_and_stop_first() {
             ("free", false, None),
             ("moved", true, Some("y")),
             ("port", true, None),
-            // With the service that already has the data.
+            // Follows the service that already has the data.
             ("reader", false, Some("y")),
             ("shared", true, None),
         ]
@@ -234,7 +234,7 @@ fn settings_without_an_equivalent_are_refused_together() {
     }));
     let error = fixture.plan().unwrap_err().to_string();
     assert!(
-        error.starts_with("nothing was deployed: 5 problems\n  a: Swarm has no equivalent of `privileged`"),
+        error.starts_with("nothing was deployed: 5 problems\n  a: not supported on a swarm: `privileged`"),
         "{error}"
     );
     for setting in ["`devices`", "`network_mode`", "`pid`", "mounts of type `image`"] {

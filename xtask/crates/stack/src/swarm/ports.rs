@@ -1,4 +1,4 @@
-//! Which ports a stack publishes. Swarm publishes a port on all addresses of all nodes; it cannot bind to one address.
+//! The ports that a stack publishes. Swarm publishes a port on all addresses of all nodes; it cannot bind to one address.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use engine::compose::cluster::ClusterPort;
 
-/// A port to publish although Compose binds it to one address: `SERVICE:PORT`.
+/// A port to publish even though Compose binds it to one address: `SERVICE:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishRequest {
     /// The service in the Compose file.
@@ -24,12 +24,12 @@ impl FromStr for PublishRequest {
             Some((service, port)) if !service.is_empty() => {
                 Ok(PublishRequest { service: service.into(), port })
             }
-            _ => Err("expected SERVICE:PORT, such as client:8080, with the port in the container".to_owned()),
+            _ => Err("expected SERVICE:PORT with the container port, such as client:8080".to_owned()),
         }
     }
 }
 
-/// The port as people write it: `PUBLISHED→TARGET/PROTOCOL`.
+/// The port for display: `PUBLISHED→TARGET/PROTOCOL`.
 pub(super) fn text(port: &ClusterPort) -> String {
     let published = port.published.as_deref().unwrap_or("any");
     format!("{published}→{}/{}", port.target, protocol(port))
@@ -42,13 +42,13 @@ fn protocol(port: &ClusterPort) -> &str {
 /// The port in a stack file.
 ///
 /// # Errors
-/// When Compose chooses the published port from a range.
+/// When the published port is a range.
 pub(super) fn file(port: &ClusterPort) -> Result<Value, String> {
     let published = match port.published.as_deref() {
         None | Some("" | "0") => Value::Null,
         Some(text) => match text.parse::<u16>() {
             Ok(number) => number.into(),
-            Err(_) => return Err(format!("ports: {text} is a range, and Swarm publishes one port")),
+            Err(_) => return Err(format!("ports: Swarm does not support port ranges ({text})")),
         },
     };
     let mode = if port.mode.is_empty() { "ingress" } else { &port.mode };

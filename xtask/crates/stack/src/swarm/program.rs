@@ -1,4 +1,4 @@
-//! This program's own files, so that it can run in a container.
+//! This program's files, for running it in a container.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,17 +21,17 @@ pub(super) struct ProgramFiles {
 }
 
 impl ProgramFiles {
-    /// Those of the current process.
+    /// The files of the current process.
     ///
     /// # Errors
-    /// When they cannot be found: on systems other than Linux.
+    /// When they cannot be found, as on systems other than Linux.
     pub(super) fn of_this_process() -> Result<ProgramFiles> {
         let program = std::env::current_exe().context("cannot find this program's file")?;
         let maps = files::read(Path::new("/proc/self/maps"))?;
         Ok(ProgramFiles { program, libraries: libraries(&maps) })
     }
 
-    /// The start of its command line in the container. The loader is named explicitly, since the container has it in another place.
+    /// The start of its command line in the container. The loader is named explicitly, because its path is different there.
     pub(super) fn command(&self) -> Vec<String> {
         let program = format!("/{FOLDER}/{PROGRAM}");
         match self.libraries.keys().find(|name| is_loader(name)) {
@@ -42,7 +42,7 @@ impl ProgramFiles {
         }
     }
 
-    /// A tar of all files, for the root of a container.
+    /// A tar archive of all files, to unpack in the root of a container.
     ///
     /// # Errors
     /// When a file cannot be read.

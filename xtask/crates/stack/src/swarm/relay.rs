@@ -1,4 +1,4 @@
-//! What this program does in a container: it passes bytes between its standard streams and a service.
+//! The part of this program that runs in the container: it relays bytes between its standard streams and a service.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -10,14 +10,14 @@ use host::terminal::Terminal;
 
 const CHUNK: usize = 64 * 1024;
 
-/// Connects to `HOST:PORT`, sends standard input there, and prints what comes back, until the service closes the connection.
+/// Connects to `HOST:PORT`, sends standard input, and prints the answers until the service closes the connection.
 ///
 /// # Errors
 /// When the service cannot be reached, or the connection breaks.
 pub fn forward(address: &str, terminal: &Terminal) -> Result<()> {
     let mut answers = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
     let mut requests = answers.try_clone()?;
-    // Ends with the process: a read of standard input cannot be interrupted.
+    // The thread ends with the process: reading standard input cannot be interrupted.
     thread::spawn(move || {
         let mut chunk = vec![0; CHUNK];
         let mut input = std::io::stdin().lock();

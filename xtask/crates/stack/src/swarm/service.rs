@@ -1,4 +1,4 @@
-//! One service of the stack file, and the rest of that file.
+//! Converts a Compose service, and the top-level sections, to the stack file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,15 +10,15 @@ use crate::swarm::plan::{Expected, Fault, FileVariable, PlanInput, PlannedServic
 use crate::swarm::{differences, ports};
 use engine::compose::cluster::{ClusterHealthcheck, ClusterNetwork, ClusterService, ConfigUse, Hidden};
 
-/// What the conversion of all services collects.
+/// Collected while the services are converted.
 pub(super) struct Conversion<'a> {
     pub(super) input: &'a PlanInput<'a>,
     /// By kind and key.
     pub(super) contents: BTreeMap<(ContentKind, String), Content>,
-    /// The services by setting and what happens instead.
+    /// The affected services, by setting and what happens instead.
     pub(super) notes: BTreeMap<(String, String), BTreeSet<String>>,
     pub(super) faults: Vec<Fault>,
-    /// The services that wait until another one completes.
+    /// The services that others wait for to complete.
     completed: BTreeSet<String>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Conversion<'a> {
         self.faults.push(Fault { what: format!("{service}: {}", what.as_ref()), help: help.into() });
     }
 
-    /// Settings outside of services.
+    /// Notes unknown keys and rejects unsupported network drivers.
     pub(super) fn whole_project(&mut self) {
         for key in self.input.project.unread() {
             let services = self.notes.entry((key.key, "ignored".to_owned())).or_default();
@@ -54,7 +54,7 @@ impl<'a> Conversion<'a> {
         }
     }
 
-    /// Refuses requests to publish ports that Compose does not have.
+    /// Rejects `--publish` requests for ports that are missing from the Compose file.
     pub(super) fn refuse_unknown_ports(&mut self) {
         for request in self.input.publish {
             let service = self.input.project.services.get(&request.service);
@@ -84,7 +84,7 @@ impl<'a> Conversion<'a> {
     }
 }
 
-/// A service as planned, and in the stack file.
+/// A service in the plan and in the stack file.
 pub(super) fn convert(
     name: &str,
     compose: &ClusterService,
@@ -166,7 +166,7 @@ fn networks(name: &str, compose: &ClusterService) -> Value {
     used.collect::<Map<_, _>>().into()
 }
 
-/// The published ports in the stack file. Adds them to the plan, and those that are not published.
+/// The published ports in the stack file. Adds published and withheld ports to the plan.
 fn published(
     name: &str,
     compose: &ClusterService,
@@ -213,12 +213,12 @@ fn environment(
     let of_service = |known: &&FileVariable| known.service == name;
     let known: Vec<&FileVariable> = conversion.input.file_variables.iter().filter(of_service).collect();
     for (variable, value) in &compose.environment {
-        // Without a value, Compose leaves it out.
+        // Compose omits variables without a value.
         let Some(value) = value.as_ref().map(Hidden::reveal) else { continue };
         let known = known.iter().find(|known| known.variable == *variable);
         match known.map(|known| &known.file_variable) {
             Some(Some(file_variable)) => {
-                // Another service may have the same variable with another value. Compose's own secrets have their own keys.
+                // Another service may set the same variable to another value. The key must not clash with a Compose secret.
                 let mut key = format!("{name}.{variable}");
                 while conversion.input.project.secrets.contains_key(&key) {
                     key.push('.');
@@ -235,7 +235,7 @@ fn environment(
             }
             None => {
                 if conversion.input.secrets.is_secret(variable, value) {
-                    let instead = "part of the service's definition, which anyone who may use a manager can read; \
+                    let instead = "part of the service's definition, which anyone with access to a manager can read; \
                                    if the service can read it from a file, declare it under `secrets`";
                     conversion.note(name, format!("environment.{variable}, a secret"), instead);
                 }
@@ -332,7 +332,7 @@ pub(super) fn top_level(
         let external = external.map(|(key, file)| (key.clone(), file.name.clone()));
         let own = contents.values().filter(|content| content.kind == kind);
         let own = own.map(|content| (content.key.clone(), content.name.clone()));
-        // The versions are created before the stack.
+        // These are created before the stack is deployed.
         external.chain(own).map(|(key, name)| (key, json!({ "external": true, "name": name }))).collect()
     };
     Map::from_iter([
@@ -343,7 +343,7 @@ pub(super) fn top_level(
     ])
 }
 
-/// An overlay network of the stack. Containers may attach to it, since the probes are sent from one.
+/// An overlay network of the stack; attachable, because the probes are sent from a container.
 fn network(network: &ClusterNetwork) -> Value {
     if network.external {
         return json!({ "external": true, "name": network.name });
@@ -354,12 +354,12 @@ fn network(network: &ClusterNetwork) -> Value {
         "name": network.name,
         "attachable": true,
         "internal": network.internal.then_some(true),
-        // Options of other drivers mean nothing to overlay networks.
+        // Options of other drivers do not apply to overlay networks.
         "driver_opts": is_overlay.then(|| options(&network.driver_opts)),
     })
 }
 
-/// Options as texts.
+/// Options as strings.
 fn options(options: &BTreeMap<String, Value>) -> BTreeMap<&str, String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     options.iter().map(|(key, value)| (key.as_str(), text(value))).collect()

@@ -18,14 +18,14 @@ use model::manifest::{Manifest, Service};
 
 /// How long a service may take to answer on its health path.
 const HEALTH: Duration = Duration::from_secs(30);
-/// After this time, the container ends even if it could not be removed.
+/// After this time, the container exits even if it could not be removed.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Sends the probes of all services that the stack runs, from a container on the engine that was asked. `None` if the manifest declares
-/// none.
+/// Sends the probes of all services that the stack runs from a container on the current engine. `None` if the manifest declares no probes
+/// or health paths.
 ///
 /// # Errors
-/// When the container cannot be started, or the user interrupts. Wrong answers are in the report.
+/// When the container cannot be started, or the user interrupts. Failed probes are in the report.
 pub fn run(
     plan: &SwarmPlan,
     manifest: &Manifest,

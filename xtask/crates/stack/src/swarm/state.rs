@@ -1,4 +1,4 @@
-//! The state of a stack's services, from one look at the swarm.
+//! The state of a stack's services at one point in time.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -10,14 +10,14 @@ use crate::swarm::plan::{Expected, PlannedService};
 use engine::docker::Docker;
 use host::plural;
 
-/// Failed tasks after which a service that runs none is given up. Swarm keeps the last five of each replica.
+/// A service without running tasks has failed after this many failed tasks. Swarm keeps the last five tasks of each replica.
 const FAILURES: usize = 4;
 
 /// The states of a task before it runs (moby, `swarm.TaskState`).
 const EARLY: [&str; 8] =
     ["new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"];
 
-/// One look at a stack.
+/// A snapshot of a stack.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     pub(super) services: BTreeMap<String, RunningService>,
@@ -28,16 +28,16 @@ pub(super) struct Look {
 /// The state of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
-    /// It runs as planned: the IDs of its tasks.
+    /// It runs as planned; the IDs of its tasks.
     Converged(BTreeSet<String>),
-    /// Not yet; why.
+    /// It does not run as planned yet; the reason.
     Waiting(String),
-    /// It does not run as planned, and nothing more will happen.
+    /// It does not run as planned, and waiting will not help; the reason.
     Failed(String),
 }
 
 impl Look {
-    /// Asks the swarm.
+    /// Takes a snapshot.
     pub(super) fn at(stack: &str, docker: &Docker) -> Result<Look> {
         let (services, nodes) = (cluster::services(stack, docker)?, cluster::nodes(docker)?);
         Ok(Look { services, tasks: cluster::tasks(stack, docker)?, nodes })
@@ -58,8 +58,8 @@ impl Look {
         self.nodes.iter().any(|node| node.id == id && node.is_ready())
     }
 
-    /// Whether a task was lost with its node before it ran. An update waits for its state, which nobody reports any more, even after
-    /// another node runs its replacement (moby, swarmkit `updater`).
+    /// Whether a task was lost with its node before it ran. An update keeps waiting for the task, even after another node runs its
+    /// replacement (moby, swarmkit `updater`).
     fn is_lost_early(&self, task: &Task) -> bool {
         let is_early = EARLY.contains(&task.status.state.as_str());
         is_early && !task.node.is_empty() && !self.is_ready(&task.node)
@@ -149,7 +149,7 @@ impl Look {
     }
 }
 
-/// The tasks that failed, newest first.
+/// The failed tasks, newest first.
 pub(super) fn failed<'t>(tasks: &[&'t Task]) -> Vec<&'t Task> {
     let is_failed = |task: &&&Task| matches!(task.status.state.as_str(), "failed" | "rejected" | "orphaned");
     let mut failed: Vec<&Task> = tasks.iter().filter(is_failed).copied().collect();
@@ -174,7 +174,7 @@ mod tests {
         })
     }
 
-    /// The state of a service with this update status, of two tasks that should run `NEW` on the nodes `x` and `y`.
+    /// The state of a service with this update status that should run two tasks of `NEW`, on the nodes `x` and `y`.
     fn state(image: &str, update: Value, tasks: Value, y: &str) -> State {
         state_of(image, update, tasks, y, "y")
     }
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(look("Ready"), State::Waiting("1 of 2 tasks as planned, updating".to_owned()));
         let lost = "1 of 2 tasks as planned, but the update waits for a task on the lost node two (y)";
         assert_eq!(look("Down"), State::Waiting(lost.to_owned()));
-        // The manager still has the last state of tasks on a lost node.
+        // The manager still reports the last state of tasks on a lost node.
         let lost = state(NEW, done, both, "Down");
         assert_eq!(lost, State::Waiting("its data is on the node two (y), which is down".to_owned()));
     }

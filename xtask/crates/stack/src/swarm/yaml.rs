@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 
-/// Where a nested line starts.
+/// The indentation of one level.
 const INDENT: &str = "  ";
 
-/// A value as YAML in block style. Texts are quoted as in JSON, which YAML 1.2 (section 7.3.1) reads the same way, with `$` doubled,
-/// since `docker stack` fills in variables. Null, empty mappings and empty lists are left out.
+/// A value as block-style YAML. Strings are quoted as in JSON, which YAML 1.2 (section 7.3.1) reads the same way. `$` is doubled, because
+/// `docker stack` interpolates variables. Nulls, empty mappings and empty lists are omitted.
 pub(super) fn yaml(value: &Value) -> String {
     let mut out = String::new();
     block(value, 0, &mut out);
     out
 }
 
-/// Whether a value is left out.
+/// Whether a value is omitted.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -63,7 +63,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Plain where no YAML version could take it for anything but this text.
+/// Unquoted if every YAML version reads it as this string.
 fn quoted(text: &str) -> String {
     let is_plain = text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || "_-".contains(c))

@@ -57,7 +57,7 @@ pub fn digest_of(
     let name = variables.resolve(reference)?;
     let images = docker.inspect(std::slice::from_ref(&name)).map_err(|error| format!("{error:#}"))?;
     let image = images.get(&name);
-    // The engine only knows the digest of the image for its own platform.
+    // The engine only knows the digest of the image for its platform.
     if let Some(index) = pushed.index_of(&name, image) {
         return Ok(index.to_owned());
     }

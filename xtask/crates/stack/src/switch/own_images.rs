@@ -67,7 +67,7 @@ impl<'a> OwnImages<'a> {
         self.knows(name_of(reference), registry_of(reference))
     }
 
-    /// Whether a reference without variables is one of our images that is built, not pulled.
+    /// Whether a reference without variables is one of our images and is built, not pulled.
     pub fn builds(&self, reference: &str) -> bool {
         let name = familiar(repository_of(reference));
         let mut pulled = self.services.iter().filter(|service| service.pulled.is_some());

@@ -11,9 +11,9 @@ use crate::compose::cluster::values::text_or_number;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClusterDeploy {
-    /// `replicated` or `global`, and the two for jobs.
+    /// `replicated`, `global`, `replicated-job` or `global-job`.
     pub mode: Option<String>,
-    /// Replicas.
+    /// Number of containers.
     pub replicas: Option<u32>,
     /// Labels of the service.
     pub labels: BTreeMap<String, String>,
@@ -39,13 +39,13 @@ pub struct ClusterDeploy {
 pub struct ClusterResources {
     /// Upper limits.
     pub limits: ResourceAmounts,
-    /// What the node must have free.
+    /// Resources that the node must have free.
     pub reservations: ResourceAmounts,
     #[serde(flatten)]
     pub(super) other: Unread,
 }
 
-/// Amounts of resources.
+/// Resource amounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ResourceAmounts {
@@ -66,15 +66,15 @@ pub struct ResourceAmounts {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClusterUpdate {
-    /// Containers at a time; 0 for all.
+    /// Containers per batch; 0 for all.
     pub parallelism: Option<u64>,
-    /// Between two groups.
+    /// Delay between batches.
     pub delay: Option<String>,
     /// `continue`, `pause` or `rollback`.
     pub failure_action: Option<String>,
-    /// How long a new container is watched.
+    /// How long a new container is monitored for failure.
     pub monitor: Option<String>,
-    /// The share of failures to tolerate.
+    /// The tolerated failure ratio.
     #[serde(deserialize_with = "text_or_number")]
     pub max_failure_ratio: Option<String>,
     /// `stop-first` or `start-first`.
@@ -89,11 +89,11 @@ pub struct ClusterUpdate {
 pub struct ClusterRestart {
     /// `none`, `on-failure` or `any`.
     pub condition: Option<String>,
-    /// Between two attempts.
+    /// Delay between attempts.
     pub delay: Option<String>,
     /// Attempts before giving up.
     pub max_attempts: Option<u64>,
-    /// How long an attempt is watched.
+    /// How long to wait before an attempt counts as successful.
     pub window: Option<String>,
     #[serde(flatten)]
     pub(super) other: Unread,
@@ -103,11 +103,11 @@ pub struct ClusterRestart {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClusterPlacement {
-    /// Such as `node.role == manager`.
+    /// Constraints such as `node.role == manager`.
     pub constraints: Vec<String>,
-    /// Such as `{"spread": "node.labels.zone"}`.
+    /// Preferences such as `{"spread": "node.labels.zone"}`.
     pub preferences: Vec<BTreeMap<String, String>>,
-    /// Replicas of the service per node.
+    /// Maximum containers of the service per node.
     pub max_replicas_per_node: Option<u64>,
     #[serde(flatten)]
     pub(super) other: Unread,

@@ -1,5 +1,5 @@
-//! What a cluster needs of a Compose project: everything in the answer of `docker compose config` that Swarm or Kubernetes could
-//! express, and the names of all other keys, so that a writer can report what it leaves out.
+//! A Compose project for clusters: everything in the output of `docker compose config` that Swarm or Kubernetes can express, and the names
+//! of all other keys, so that a writer can report what it omits.
 
 mod deploy;
 mod mounts;

@@ -12,9 +12,9 @@ use crate::compose::cluster::values::text_or_number;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ClusterPort {
-    /// A name for people.
+    /// A descriptive name.
     pub name: Option<String>,
-    /// The host's address; `None` or empty for all of them.
+    /// The host's address; `None` or empty for all addresses.
     pub host_ip: Option<String>,
     /// The port in the container.
     pub target: u16,
@@ -25,7 +25,7 @@ pub struct ClusterPort {
     pub protocol: String,
     /// `ingress` or `host`.
     pub mode: String,
-    /// The protocol of the application, such as `http`.
+    /// The application protocol, such as `http`.
     pub app_protocol: Option<String>,
     #[serde(flatten)]
     pub(super) other: Unread,
@@ -37,7 +37,7 @@ impl ClusterPort {
         matches!(self.host_ip.as_deref(), None | Some("" | "0.0.0.0" | "::"))
     }
 
-    /// Whether only the machine itself can reach it.
+    /// Whether it is reachable only from the host itself.
     pub fn is_loopback(&self) -> bool {
         self.host_ip.as_deref().is_some_and(|address| address.starts_with("127.") || address == "::1")
     }
@@ -54,13 +54,13 @@ pub struct ClusterMount {
     pub source: Option<PathBuf>,
     /// The path in the container.
     pub target: String,
-    /// Whether the container cannot write there.
+    /// Whether the container cannot write to it.
     pub read_only: bool,
-    /// Settings of `volume`.
+    /// Settings of a `volume` mount.
     pub volume: VolumeUse,
-    /// Settings of `tmpfs`.
+    /// Settings of a `tmpfs` mount.
     pub tmpfs: TmpfsMount,
-    // `create_host_path`, `propagation` and `selinux` only concern the host.
+    // `create_host_path`, `propagation` and `selinux` only affect the host.
     bind: IgnoredAny,
     consistency: IgnoredAny,
     #[serde(flatten)]
@@ -71,7 +71,7 @@ pub struct ClusterMount {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct VolumeUse {
-    /// Whether a new volume stays empty, instead of getting the image's files.
+    /// Whether a new volume stays empty instead of receiving the image's files.
     pub nocopy: bool,
     /// The folder in the volume to mount.
     pub subpath: Option<String>,
@@ -79,7 +79,7 @@ pub struct VolumeUse {
     pub(super) other: Unread,
 }
 
-/// A mount in memory.
+/// A `tmpfs` mount.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct TmpfsMount {

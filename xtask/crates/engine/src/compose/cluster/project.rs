@@ -1,4 +1,4 @@
-//! The top level.
+//! The top level of a Compose project.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,15 +16,15 @@ use crate::compose::cluster::values::{Hidden, or_default};
 pub struct ClusterProject {
     /// The project's name.
     pub name: String,
-    /// By name.
+    /// Services by name.
     pub services: BTreeMap<String, ClusterService>,
-    /// By the key in the files; the default network is `default`.
+    /// Networks by key; the default network is `default`.
     pub networks: BTreeMap<String, ClusterNetwork>,
-    /// By the key in the files.
+    /// Volumes by key.
     pub volumes: BTreeMap<String, ClusterVolume>,
-    /// By the key in the files.
+    /// Configs by key.
     pub configs: BTreeMap<String, ConfigFile>,
-    /// By the key in the files.
+    /// Secrets by key.
     pub secrets: BTreeMap<String, ConfigFile>,
     #[serde(flatten)]
     other: Unread,
@@ -34,17 +34,17 @@ pub struct ClusterProject {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClusterNetwork {
-    /// The name that the engine knows it by.
+    /// The name in the engine.
     pub name: String,
-    /// Whether it exists outside of the project.
+    /// Whether it is managed outside the project.
     pub external: bool,
-    /// Whether it has no way out.
+    /// Whether it is isolated from external networks.
     pub internal: bool,
     /// The driver, if set.
     pub driver: Option<String>,
     /// Options of the driver.
     pub driver_opts: BTreeMap<String, serde_json::Value>,
-    /// Whether containers may attach to it outside of the project.
+    /// Whether containers outside the project may attach to it.
     pub attachable: bool,
     // Compose prints it even if it is empty.
     ipam: ClusterIpam,
@@ -63,9 +63,9 @@ struct ClusterIpam {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClusterVolume {
-    /// The name that the engine knows it by.
+    /// The name in the engine.
     pub name: String,
-    /// Whether it exists outside of the project.
+    /// Whether it is managed outside the project.
     pub external: bool,
     /// The driver, if set.
     pub driver: Option<String>,
@@ -79,27 +79,47 @@ pub struct ClusterVolume {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ConfigFile {
-    /// The name that the engine knows it by.
+    /// The name in the engine.
     pub name: String,
-    /// Whether it exists outside of the project.
+    /// Whether it is managed outside the project.
     pub external: bool,
-    /// The file, an absolute path.
+    /// The absolute path of the file.
     pub file: Option<PathBuf>,
-    /// The content as written in the Compose file, with variables filled in.
+    /// The content from the Compose file, with variables substituted.
     pub content: Option<Hidden>,
-    /// The variable that holds the content.
+    /// The environment variable that holds the content.
     pub environment: Option<String>,
     #[serde(flatten)]
     other: Unread,
 }
 
-impl ClusterProject {
-    /// Reads the answer of `docker compose config --format json`.
+impl ConfigFile {
+    /// Reads the content. `value` looks up a variable.
     ///
     /// # Errors
-    /// When it is not such an answer.
+    /// The reason that it cannot be read.
+    pub fn read<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<Vec<u8>, String> {
+        match (&self.file, &self.content, &self.environment) {
+            (Some(path), _, _) => {
+                std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+            }
+            (_, Some(content), _) => Ok(content.reveal().as_bytes().to_vec()),
+            (_, _, Some(name)) => match value(name) {
+                Some(value) => Ok(value.as_bytes().to_vec()),
+                None => Err(format!("the variable {name} is not set")),
+            },
+            (None, None, None) => Err("no `file`, `content` or `environment`".to_owned()),
+        }
+    }
+}
+
+impl ClusterProject {
+    /// Parses the output of `docker compose config --format json`.
+    ///
+    /// # Errors
+    /// When the output has an unexpected form.
     pub fn read(text: &str) -> Result<ClusterProject> {
-        // Compose doubles every `$` in its answer, also in keys (compose, `escapeDollarSign`). `$` is not special in JSON.
+        // Compose doubles every `$` in its output, including keys (compose, `escapeDollarSign`). `$` is not special in JSON.
         serde_json::from_str(&text.replace("$$", "$")).context("unexpected output of `docker compose config`")
     }
 
@@ -127,7 +147,7 @@ impl ClusterProject {
     }
 }
 
-/// Null is a network without settings.
+/// Null means a network without settings.
 pub(super) fn networks<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     D: serde::Deserializer<'de>,

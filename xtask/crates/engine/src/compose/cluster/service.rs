@@ -1,4 +1,4 @@
-//! A service.
+//! A service in a Compose project.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::compose::cluster::project::networks;
 use crate::compose::cluster::unread::{Collector, Unread};
 use crate::compose::cluster::values::{Hidden, or_default, text_or_number};
 
-/// A service. Durations and sizes are texts as Compose prints them, such as `1m30s` and `1073741824`.
+/// A Compose service. Durations and sizes are strings as Compose prints them, such as `1m30s` and `1073741824`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClusterService {
-    /// The image's reference; empty if the service is only built.
+    /// The image reference; empty if the service has only a build.
     pub image: String,
     /// `OS/ARCHITECTURE`, if set.
     pub platform: Option<String>,
@@ -25,7 +25,7 @@ pub struct ClusterService {
     pub command: Option<Vec<Hidden>>,
     /// Replaces the image's working directory.
     pub working_dir: Option<String>,
-    /// By name; null for variables of the user's environment that are not set.
+    /// Variables by name; `None` for a variable that is taken from the user's environment but not set there.
     pub environment: BTreeMap<String, Option<Hidden>>,
     /// Labels of the container.
     pub labels: BTreeMap<String, String>,
@@ -33,34 +33,34 @@ pub struct ClusterService {
     pub ports: Vec<ClusterPort>,
     /// Ports for other services: `PORT` or `PORT/PROTOCOL`.
     pub expose: Vec<String>,
-    /// What is mounted.
+    /// Mounts.
     pub volumes: Vec<ClusterMount>,
     /// Temporary folders in memory: `PATH` or `PATH:OPTIONS`.
     pub tmpfs: Vec<String>,
-    /// Services whose volumes are mounted too.
+    /// Services whose volumes are also mounted.
     pub volumes_from: Vec<String>,
-    /// `host` and so on, where it is set.
+    /// `host`, `none`, `service:NAME`…, if set.
     pub network_mode: Option<String>,
-    /// By the key in the files.
+    /// Networks by key.
     #[serde(deserialize_with = "networks")]
     pub networks: BTreeMap<String, ClusterNetworkUse>,
-    /// The configs that are mounted.
+    /// Mounted configs.
     pub configs: Vec<ConfigUse>,
-    /// The secrets that are mounted.
+    /// Mounted secrets.
     pub secrets: Vec<ConfigUse>,
     /// Replaces or disables the image's health check.
     pub healthcheck: Option<ClusterHealthcheck>,
-    /// By name of the service that is started before.
+    /// Dependencies by service name.
     pub depends_on: BTreeMap<String, ClusterDependency>,
     /// `no`, `always`, `unless-stopped`, `on-failure[:N]`.
     pub restart: Option<String>,
     /// Replaces the image's user: `USER[:GROUP]`.
     pub user: Option<String>,
-    /// More groups of the user.
+    /// Supplementary groups of the user.
     pub group_add: Vec<String>,
     /// Whether the root file system is read-only.
     pub read_only: bool,
-    /// Whether the container has the host's privileges.
+    /// Whether the container has extended privileges on the host.
     pub privileged: bool,
     /// Added capabilities.
     pub cap_add: Vec<String>,
@@ -68,9 +68,9 @@ pub struct ClusterService {
     pub cap_drop: Vec<String>,
     /// `no-new-privileges:true`, `seccomp:…`, `apparmor:…`.
     pub security_opt: Vec<String>,
-    /// Kernel settings.
+    /// Kernel parameters.
     pub sysctls: BTreeMap<String, String>,
-    /// Resource limits of the kernel.
+    /// Kernel resource limits.
     pub ulimits: BTreeMap<String, Ulimit>,
     /// `NAME=ADDRESS`.
     pub extra_hosts: Vec<String>,
@@ -88,7 +88,7 @@ pub struct ClusterService {
     pub container_name: Option<String>,
     /// Whether an init process reaps zombies.
     pub init: Option<bool>,
-    /// Whether it has a terminal.
+    /// Whether it gets a terminal.
     pub tty: bool,
     /// Whether its standard input stays open.
     pub stdin_open: bool,
@@ -115,7 +115,7 @@ pub struct ClusterService {
     /// Processes; newer files use `deploy.resources`.
     #[serde(deserialize_with = "text_or_number")]
     pub pids_limit: Option<String>,
-    /// Between the stop signal and SIGKILL.
+    /// Time between the stop signal and SIGKILL.
     pub stop_grace_period: Option<String>,
     /// The signal that stops it.
     pub stop_signal: Option<String>,
@@ -125,12 +125,12 @@ pub struct ClusterService {
     pub pull_policy: Option<String>,
     /// The log driver and its options.
     pub logging: Option<serde_json::Value>,
-    /// Replicas.
+    /// Number of containers.
     pub scale: Option<u32>,
     /// Settings for clusters.
     #[serde(deserialize_with = "or_default")]
     pub deploy: ClusterDeploy,
-    // Settings that only matter while Compose builds, or runs in the foreground.
+    // Settings that only matter when Compose builds or runs in the foreground.
     build: IgnoredAny,
     attach: IgnoredAny,
     develop: IgnoredAny,
@@ -142,7 +142,7 @@ pub struct ClusterService {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClusterNetworkUse {
-    /// More names of the service on this network.
+    /// Additional names of the service on this network.
     pub aliases: Vec<String>,
     #[serde(flatten)]
     other: Unread,
@@ -166,23 +166,23 @@ pub struct ConfigUse {
     other: Unread,
 }
 
-/// A health check; durations as Compose prints them.
+/// A health check. Durations are strings as Compose prints them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ClusterHealthcheck {
-    /// `CMD` and arguments, `CMD-SHELL` and a command line, or `NONE`; the image's if missing.
+    /// `CMD` and arguments, `CMD-SHELL` and a command line, or `NONE`; `None` for the image's command.
     pub test: Option<Vec<Hidden>>,
-    /// Whether there is none.
+    /// Whether the health check is disabled.
     pub disable: bool,
-    /// Between two checks.
+    /// Time between checks.
     pub interval: Option<String>,
-    /// Until a check has failed.
+    /// Time after which a running check counts as failed.
     pub timeout: Option<String>,
-    /// Failures in a row that make the container unhealthy.
+    /// Consecutive failures that make the container unhealthy.
     pub retries: Option<u64>,
-    /// Failures within this time do not count.
+    /// Startup time during which failures do not count.
     pub start_period: Option<String>,
-    /// Between two checks within the start period.
+    /// Time between checks during the start period.
     pub start_interval: Option<String>,
     #[serde(flatten)]
     other: Unread,
@@ -194,15 +194,15 @@ pub struct ClusterHealthcheck {
 pub struct ClusterDependency {
     /// `service_started`, `service_healthy` or `service_completed_successfully`.
     pub condition: String,
-    /// Whether the service restarts with the dependency.
+    /// Whether the service restarts when the dependency does.
     pub restart: bool,
-    // False if Compose may go on without it.
+    // False if Compose may continue without it.
     required: IgnoredAny,
     #[serde(flatten)]
     other: Unread,
 }
 
-/// A limit of the kernel: one number, or two.
+/// A kernel resource limit: one number for both limits, or two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Ulimit {
@@ -218,7 +218,7 @@ pub enum Ulimit {
 }
 
 impl ClusterService {
-    /// The number of its containers (Compose Specification: `scale`, `deploy.replicas`).
+    /// The number of containers (Compose Specification: `scale`, `deploy.replicas`).
     pub fn replicas(&self) -> u32 {
         self.scale.or(self.deploy.replicas).unwrap_or(1)
     }

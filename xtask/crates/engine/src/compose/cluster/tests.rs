@@ -1,4 +1,4 @@
-//! The answer of Compose 2.26 for a file with most of what a cluster needs.
+//! The output of Compose 2.26 for a file with most settings that a cluster uses.
 
 use super::*;
 

@@ -1,11 +1,11 @@
-//! The names of keys that are not read.
+//! Names of unread keys.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny};
 
-/// Keys of a mapping that its type does not read. Only names are kept, since values may be secrets. Extensions (`x-…`) do not count.
+/// Keys of a mapping that its Rust type does not read. Keeps only names because values may be secret. Ignores extensions (`x-…`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unread(Vec<String>);
 
@@ -23,16 +23,16 @@ impl<'de> Deserialize<'de> for Unread {
     }
 }
 
-/// A key in the Compose file that is not read.
+/// An unread key in the Compose file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnreadKey {
-    /// The service; `None` for keys outside of `services`.
+    /// The service; `None` for keys outside `services`.
     pub service: Option<String>,
-    /// The path of keys within the service, such as `deploy.update_config.monitor`.
+    /// The path of the key within the service, such as `deploy.update_config.monitor`.
     pub key: String,
 }
 
-/// Collects unread keys of one service.
+/// Collects the unread keys of one service.
 pub(super) struct Collector<'a> {
     pub(super) service: Option<&'a str>,
     pub(super) found: &'a mut Vec<UnreadKey>,

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-/// A text that may be a secret: it is not part of any debug output.
+/// A string that may be secret. Debug output hides it.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Hidden(String);
 
 impl Hidden {
-    /// The text. Whoever asks for it decides where it may be written.
+    /// The string. The caller is responsible for where it is written.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -29,7 +29,7 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// Reads a number that older versions print as a text, or a text that newer ones print as a number.
+/// Reads a value that some Compose versions print as a string and others as a number.
 pub(super) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -43,14 +43,14 @@ pub(super) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     }))
 }
 
-/// Null as the default.
+/// Reads null as the default.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Units of a duration in Go's notation, in nanoseconds.
+/// Units of Go durations, in nanoseconds.
 const UNITS: [(&str, f64); 8] = [
     ("ns", 1.0),
     ("us", 1e3),
@@ -62,7 +62,7 @@ const UNITS: [(&str, f64); 8] = [
     ("d", 86_400e9),
 ];
 
-/// A duration as Compose prints it, such as `1m30s`; `None` if it is invalid.
+/// Parses a duration as Compose prints it, such as `1m30s`; `None` if it is invalid.
 pub fn duration(text: &str) -> Option<Duration> {
     let (mut rest, mut nanoseconds) = (text, 0.0);
     if rest == "0" {
@@ -79,14 +79,14 @@ pub fn duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then(|| Duration::from_nanos(nanoseconds.round() as u64))
 }
 
-/// The path and the size in bytes of an entry in `tmpfs`, such as `/tmp:size=64m,mode=1777`.
+/// The path and size in bytes of a `tmpfs` entry, such as `/tmp:size=64m,mode=1777`.
 pub fn tmpfs_size(entry: &str) -> (&str, Option<u64>) {
     let (path, options) = entry.split_once(':').unwrap_or((entry, ""));
     let size = options.split(',').find_map(|option| option.strip_prefix("size="));
     (path, size.and_then(bytes))
 }
 
-/// Bytes with an optional binary unit.
+/// Parses bytes with an optional binary unit.
 fn bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;

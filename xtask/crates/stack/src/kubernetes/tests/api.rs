@@ -1,4 +1,4 @@
-//! Every object reads back as the same through the types of Kubernetes' API, which know each field and its type.
+//! Every object round-trips through the typed Kubernetes API.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::kubernetes::yaml::tests::read;
 
-/// Unknown fields are lost on the way, so they make a difference.
+/// Unknown fields are lost in the round trip, so the result differs.
 fn assert_typed(object: &Value) {
     fn through<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
         let typed: T =
@@ -42,7 +42,7 @@ fn a_field_that_the_api_does_not_have_is_noticed() {
 fn every_object_of_a_file_with_everything_is_one_of_the_api() {
     let config: Value = serde_json::from_str(EVERYTHING).unwrap();
     let mut config = config;
-    // The file of its secret is not on this machine.
+    // The secret's file does not exist on this machine.
     config["secrets"]["s1"] = json!({ "name": "s1", "environment": "DB_PASSWORD" });
     config["configs"]["c1"]["content"] = json!("plain");
     config["services"]["job"] =

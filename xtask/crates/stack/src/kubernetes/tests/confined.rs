@@ -1,4 +1,4 @@
-//! Single settings.
+//! Individual settings.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn root_keeps_its_default_capabilities_and_is_reported() {
             "a: network_mode: host: the pod's own network",
             "a: no `restart`: always restarted",
             "a: no health check: a pod counts as ready once it runs",
-            "a: privileged: true: no privileges",
+            "a: privileged: true: runs unprivileged",
             "a: runs as root: the namespace must allow it",
         ]
     );
@@ -126,12 +126,9 @@ fn two_ports_of_one_name_get_two_names() {
 fn names_become_valid_and_are_reported() {
     let plan = services(json!({ "My_API": { "image": "a", "expose": ["80"] } }));
     assert_eq!(object(&plan, "Service", "my-api")["metadata"]["name"], "my-api");
-    assert!(
-        gaps(&plan).contains(
-            &"My_API: a name that Kubernetes does not accept: named my-api; use my-api as the host name"
-                .to_owned()
-        )
-    );
+    assert!(gaps(&plan).contains(
+        &"My_API: invalid Kubernetes name: renamed to my-api; use my-api as the host name".to_owned()
+    ));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is written for whole Compose files.
+//! Plans and trees of whole Compose files.
 
 mod api;
 mod confined;
@@ -17,7 +17,7 @@ use crate::kubernetes::planner::{PlanInput, plan};
 use crate::kubernetes::tree::{Overlay, Pin, PinnedImage, Tree, documents};
 use crate::secrecy::SecretFinder;
 
-/// The answer of Compose 2.26 for a file with most of what a cluster needs.
+/// Output of Compose 2.26 for a file with most keys relevant to clusters.
 const EVERYTHING: &str = include_str!("../../../../engine/src/compose/cluster/compose-2.26.json");
 
 fn manifest() -> Manifest {
@@ -51,7 +51,7 @@ fn try_plan(config: &Value, images: &BTreeMap<String, Image>) -> anyhow::Result<
     })
 }
 
-/// The plan of services in one network.
+/// A plan of these services.
 fn services(services: Value) -> KubernetesPlan {
     try_plan(&json!({ "name": "demo", "services": services }), &BTreeMap::new()).unwrap()
 }

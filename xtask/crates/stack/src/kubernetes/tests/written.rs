@@ -1,4 +1,4 @@
-//! Files.
+//! Written files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -72,7 +72,7 @@ fn files_of_others_and_changed_files_are_never_replaced() {
     assert!(error.contains(&names), "{error}");
     assert_eq!(fs::read_to_string(&changed).unwrap(), text);
     assert!(folder.join("secrets/door.env").exists() && !output.path().join("base/web.yaml").exists());
-    // Another overlay beside ours is nobody's concern.
+    // Other overlays are left alone.
     fs::remove_file(&own).unwrap();
     fs::remove_file(&changed).unwrap();
     fs::create_dir(output.path().join("overlays/mine")).unwrap();
@@ -80,7 +80,7 @@ fn files_of_others_and_changed_files_are_never_replaced() {
         .unwrap();
     write(&tree(&secretive()), output.path(), "production").unwrap();
     assert!(output.path().join("overlays/mine/kustomization.yaml").exists());
-    // Secrets have no mark, but the list of what was written.
+    // Secrets are unmarked; `.written` lists them.
     let (edited, added) = (folder.join("secrets/door.env"), folder.join("secrets/tls.key"));
     let written = fs::read_to_string(&edited).unwrap();
     for (path, text) in [(&edited, "API_USERS=mine\n"), (&added, "mine")] {
@@ -130,6 +130,6 @@ fn a_secret_or_config_without_a_source_is_an_error() {
         let project =
             json!({ "name": "demo", "services": { "a": service }, all: { "s": { "name": "demo_s" } } });
         let error = try_plan(&project, &BTreeMap::new()).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("{kind} s has no `file`, `content` or `environment`")), "{error}");
+        assert!(error.starts_with(&format!("{kind} s: no `file`, `content` or `environment`")), "{error}");
     }
 }
