@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::support::containers::{image, root, said, the_manifest};
+use crate::support::pair::Wrapper;
 use crate::support::registry::Registry;
 use crate::support::{Folder, Site, docker, program};
 use contents::difference::Difference;
@@ -105,8 +106,20 @@ fn layers_that_hide_each_other_add_up_to_what_docker_counts() {
 
 /// The record, without the name that was given.
 fn record(folder: &Folder, image: &str) -> Value {
+    record_by(program(), folder, image)
+}
+
+/// The record where a subcommand of docker fails.
+fn record_without(subcommand: &str, folder: &Folder, image: &str) -> Value {
+    let docker = Wrapper::new(&format!("{subcommand}*"), 1, "exit 1");
+    let mut command = program();
+    command.env("PATH", docker.path());
+    record_by(command, folder, image)
+}
+
+fn record_by(mut command: Command, folder: &Folder, image: &str) -> Value {
     let output =
-        program().args(["analyze", image, "--format", "json"]).current_dir(&folder.0).output().unwrap();
+        command.args(["analyze", image, "--format", "json"]).current_dir(&folder.0).output().unwrap();
     assert!(output.status.success(), "{image}: {}", String::from_utf8_lossy(&output.stderr));
     let mut json: Value = serde_json::from_slice(&output.stdout).unwrap();
     json["image"] = Value::Null;
@@ -129,6 +142,11 @@ fn an_image_has_the_same_record_in_engine_archive_layout_and_registry() {
     let reference = format!("{}-alpha:latest-simple", site.prefix);
     let folder = Folder::new();
     let mut expected = record(&folder, &reference);
+
+    // Through the engine's socket, and through `docker save`, which reads engines elsewhere.
+    for broken in ["save", "context"] {
+        assert_eq!(record_without(broken, &folder, &reference), expected, "without `docker {broken}`");
+    }
 
     let path = |name: &str| folder.0.join(name).display().to_string();
     docker(&["save", "--output", &path("saved.tar"), &reference]);

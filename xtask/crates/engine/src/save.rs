@@ -1,5 +1,6 @@
 //! `docker save`: the archive of images as a stream, and the disk space that it needs. On the classic store the engine first
-//! copies every layer into its `tmp` folder (moby, `daemon/images/tarexport`).
+//! copies every layer into its `tmp` folder (moby, `daemon/images/tarexport`). An engine on this machine sends the archive through its
+//! socket, without a process and a pipe in between.
 
 use host::program::PROGRAM;
 use std::io::Read;
@@ -27,8 +28,14 @@ impl Docker {
         if free.as_ref().is_some_and(|(free, _)| *free < largest) {
             return Err(no_room(largest, free, None).into());
         }
-        let reader = self.cmd(["save"]).args(images.iter().map(|image| &image.id)).reader()?;
-        read_ahead(reader, read).map_err(|error| match Cause::of_step(&format!("{error:#}"), "") {
+        let read = match self.archive(images) {
+            Some(archive) => read_ahead(archive, read),
+            None => {
+                self.runner.interrupt.check()?;
+                read_ahead(self.cmd(["save"]).args(images.iter().map(|image| &image.id)).reader()?, read)
+            }
+        };
+        read.map_err(|error| match Cause::of_step(&format!("{error:#}"), "") {
             Cause::Disk => {
                 let message = format!("{error:#}").lines().last().map(|line| line.trim().to_owned());
                 let needs = images.iter().map(|image| Bytes(image.size)).sum();
@@ -37,6 +44,13 @@ impl Docker {
             }
             _ => error,
         })
+    }
+
+    /// The archive from the engine's socket; `None` if the engine is elsewhere or refuses. The docker command then explains why.
+    fn archive(&self, images: &[&Image]) -> Option<impl Read + Send + use<>> {
+        let names: Vec<String> = images.iter().map(|image| format!("names={}", image.id)).collect();
+        let path = format!("/images/get?{}", names.join("&"));
+        self.socket().ok()?.get(&path, &self.runner.interrupt).ok()
     }
 
     /// Free bytes in the engine's folder for these copies, and the folder. `None` when it is unknown: the engine is on another

@@ -68,13 +68,15 @@ pub fn is_disk_full(error: &io::Error) -> bool {
 /// The class of the outermost [`Failure`] in the error's chain; without one, that of an I/O or process error.
 pub fn class_of(error: &anyhow::Error) -> FailureClass {
     let of_cause = |cause: &(dyn std::error::Error + 'static)| {
-        if let Some(failure) = cause.downcast_ref::<Failure>() {
-            return Some(failure.class);
-        }
         let io = cause.downcast_ref::<io::Error>();
         // `source()` of an I/O error skips the error that it wraps.
-        let wrapped = io.and_then(io::Error::get_ref).and_then(|error| error.downcast_ref::<ProcessError>());
-        let of_process = cause.downcast_ref::<ProcessError>().or(wrapped).map(|error| error.class);
+        let wrapped = io.and_then(io::Error::get_ref);
+        let failure = cause.downcast_ref::<Failure>().or_else(|| wrapped?.downcast_ref());
+        if let Some(failure) = failure {
+            return Some(failure.class);
+        }
+        let of_process = cause.downcast_ref::<ProcessError>().or_else(|| wrapped?.downcast_ref());
+        let of_process = of_process.map(|error| error.class);
         if let Some(class) = of_process.filter(|class| *class != FailureClass::Failed) {
             return Some(class);
         }
@@ -104,6 +106,7 @@ mod tests {
         let class = |error: anyhow::Error| class_of(&error.context("while building"));
         assert_eq!(class(Failure::usage("x").into()), FailureClass::Usage);
         assert_eq!(class(Failure::interrupted().into()), FailureClass::Interrupted);
+        assert_eq!(class(io::Error::other(Failure::interrupted()).into()), FailureClass::Interrupted);
         assert_eq!(class(anyhow!("x")), FailureClass::Failed);
         let full = Err::<(), _>(io::Error::from(ErrorKind::StorageFull)).context("cannot write x");
         assert_eq!(class(full.unwrap_err()), FailureClass::Disk);
