@@ -50,7 +50,7 @@ pub(super) fn run(deployment: &ClusterDeployment<'_>, mut variables: Variables) 
     context.terminal.print(plan.text(&swarm.cluster));
     let file = context.repository.stack_file();
     if args.swarm_options.dry_run {
-        host::files::write_private(&file, plan.stack_file().as_bytes())?;
+        host::files::write_private(&file, plan.stack_file()?.as_bytes())?;
         context.terminal.say(format!("nothing was deployed; the stack file is {}", file.display()));
         return Ok(());
     }

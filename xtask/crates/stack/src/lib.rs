@@ -10,3 +10,4 @@ pub mod secrecy;
 pub mod swarm;
 pub mod switch;
 pub mod throwaway;
+mod yaml;

@@ -19,7 +19,6 @@ pub mod smoke;
 pub mod tree;
 mod untranslated;
 pub mod write;
-mod yaml;
 
 pub use amounts::is_size;
 pub use gaps::Gap;

@@ -3,7 +3,7 @@
 use crate::kubernetes::names;
 use crate::kubernetes::objects::Common;
 use crate::kubernetes::plan::{Port, Workload, WorkloadKind};
-use crate::kubernetes::yaml::{Yaml, empty, list, map};
+use crate::yaml::{Yaml, empty, list, map};
 
 /// A workload's Services: one under its name, one per alias, and a load balancer for published ports.
 pub(super) fn services(workload: &Workload, common: &Common) -> Vec<Yaml> {

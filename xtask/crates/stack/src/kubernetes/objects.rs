@@ -2,7 +2,7 @@
 
 use crate::kubernetes::plan::{Claim, HealthCheck, HealthProbe, Mount, MountSource, Workload, WorkloadKind};
 use crate::kubernetes::tree::FILE_KEY;
-use crate::kubernetes::yaml::{Yaml, empty, list, map, nested};
+use crate::yaml::{Yaml, empty, list, map, nested};
 
 /// Values common to all objects of a tree.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ fn deployment(workload: &Workload, common: &Common) -> Yaml {
         0 => "100%".into(),
         number => number.into(),
     };
-    let none = Yaml::Int(0);
+    let none = Yaml::from(0_i64);
     let (surge, unavailable) = if rollout.stop_first { (none, at_once) } else { (at_once, none) };
     let limits = map([("maxSurge", surge), ("maxUnavailable", unavailable)]);
     map([

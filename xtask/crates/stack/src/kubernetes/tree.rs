@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use crate::kubernetes::network_objects;
 use crate::kubernetes::objects::{self, Common, MANAGER, environment_secret};
 use crate::kubernetes::plan::{KubernetesPlan, Workload};
-use crate::kubernetes::yaml::{Yaml, list, map};
+use crate::yaml::{Yaml, list, map};
 use host::program::PROGRAM;
 
 /// The key of a file in its ConfigMap or Secret.

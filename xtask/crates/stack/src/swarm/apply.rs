@@ -75,7 +75,7 @@ pub fn refuse_compose(project: &str, docker: &Docker) -> Result<()> {
 /// # Errors
 /// When docker rejects the stack file (nothing has changed yet), or fails later (the error says what to do).
 pub fn apply(plan: &SwarmPlan, file: &Path, docker: &Docker) -> Result<()> {
-    files::write_private(file, plan.stack_file().as_bytes())?;
+    files::write_private(file, plan.stack_file()?.as_bytes())?;
     let path = file.display().to_string();
     let output = docker.cmd(["stack", "config", "--compose-file", &path]).capture()?;
     if !output.success() {

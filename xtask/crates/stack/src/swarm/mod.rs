@@ -16,5 +16,5 @@ mod program;
 pub mod relay;
 mod service;
 pub mod smoke;
+mod stack_file;
 mod state;
-mod yaml;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use crate::secrecy::SecretFinder;
@@ -10,7 +11,7 @@ use crate::swarm::cluster::{Cluster, RunningService};
 use crate::swarm::contents::{Content, ContentKind};
 use crate::swarm::ports::PublishRequest;
 use crate::swarm::service::{self, Conversion};
-use crate::swarm::yaml::yaml;
+use crate::swarm::stack_file::yaml;
 use engine::compose::cluster::ClusterProject;
 use host::failure::{Failure, FailureClass};
 use host::plural;
@@ -160,8 +161,11 @@ pub(super) struct Fault {
 
 impl SwarmPlan {
     /// The stack file. It contains the values of all variables that do not become Swarm secrets.
-    pub fn stack_file(&self) -> String {
-        yaml(&self.file)
+    ///
+    /// # Errors
+    /// When the emitter rejects a value.
+    pub fn stack_file(&self) -> Result<String> {
+        yaml(&self.file).text()
     }
 
     /// The plan as text, without the values of variables.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
-use crate::kubernetes::yaml::tests::read;
+use crate::yaml::tests::read;
 
 /// Unknown fields are lost in the round trip, so the result differs.
 fn assert_typed(object: &Value) {

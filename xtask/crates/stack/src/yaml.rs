@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use libyaml_safer::{Emitter, Encoding, Event, MappingStyle, ScalarStyle, SequenceStyle};
+use serde_json::{Number, Value};
 
 /// A value. Maps keep their insertion order.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +16,7 @@ pub enum Yaml {
     /// A string; quoted if it would otherwise be read as another type.
     Text(String),
     /// A number.
-    Int(i64),
+    Number(Number),
     /// A boolean.
     Bool(bool),
     /// A value that [`map`] leaves out.
@@ -23,24 +24,24 @@ pub enum Yaml {
 }
 
 /// A map of all entries except [`Yaml::Absent`].
-pub(super) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Yaml)>) -> Yaml {
+pub(crate) fn map<'k>(entries: impl IntoIterator<Item = (&'k str, Yaml)>) -> Yaml {
     let set = entries.into_iter().filter(|(_, value)| *value != Yaml::Absent);
     Yaml::Map(set.map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
 /// A value in nested maps; `path` holds their keys, separated by dots.
-pub(super) fn nested(path: &str, value: Yaml) -> Yaml {
+pub(crate) fn nested(path: &str, value: Yaml) -> Yaml {
     path.rsplit('.').fold(value, |value, key| map([(key, value)]))
 }
 
 /// A list, or [`Yaml::Absent`] if it is empty.
-pub(super) fn list(items: impl IntoIterator<Item = impl Into<Yaml>>) -> Yaml {
+pub(crate) fn list(items: impl IntoIterator<Item = impl Into<Yaml>>) -> Yaml {
     let items: Vec<Yaml> = items.into_iter().map(Into::into).collect();
     if items.is_empty() { Yaml::Absent } else { Yaml::List(items) }
 }
 
 /// An empty map.
-pub(super) fn empty() -> Yaml {
+pub(crate) fn empty() -> Yaml {
     Yaml::Map(Vec::new())
 }
 
@@ -70,19 +71,19 @@ impl From<bool> for Yaml {
 
 impl From<i64> for Yaml {
     fn from(number: i64) -> Yaml {
-        Yaml::Int(number)
+        Yaml::Number(number.into())
     }
 }
 
 impl From<u32> for Yaml {
     fn from(number: u32) -> Yaml {
-        Yaml::Int(number.into())
+        Yaml::Number(number.into())
     }
 }
 
 impl From<u16> for Yaml {
     fn from(number: u16) -> Yaml {
-        Yaml::Int(number.into())
+        Yaml::Number(number.into())
     }
 }
 
@@ -106,7 +107,7 @@ impl Yaml {
     ///
     /// # Errors
     /// When the emitter rejects a value.
-    pub(super) fn text(&self) -> Result<String> {
+    pub(crate) fn text(&self) -> Result<String> {
         let mut bytes = Vec::new();
         let mut emitter = Emitter::new();
         emitter.set_output_string(&mut bytes);
@@ -148,7 +149,7 @@ impl Yaml {
                 let style = if is_ambiguous(text) { ScalarStyle::DoubleQuoted } else { ScalarStyle::Plain };
                 emit(Event::scalar(None, None, text, true, true, style))
             }
-            Yaml::Int(number) => {
+            Yaml::Number(number) => {
                 emit(Event::scalar(None, None, &number.to_string(), true, true, ScalarStyle::Plain))
             }
             Yaml::Bool(value) => {
@@ -159,7 +160,7 @@ impl Yaml {
     }
 }
 
-/// Words that YAML 1.1 (kubectl's parser) does not read as strings.
+/// Words that YAML 1.1 (the parser of kubectl and docker) does not read as strings.
 const WORDS: [&str; 12] = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "~", "<<", "="];
 
 /// Whether YAML 1.1 might read the plain scalar as a number, boolean, date or null, or whether it has line breaks or tabs.
@@ -171,23 +172,21 @@ fn is_ambiguous(text: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
+    use super::*;
     use libyaml_safer::{EventData, Parser};
     use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::*;
 
     impl Yaml {
         /// The value as JSON.
-        pub(in crate::kubernetes) fn json(&self) -> Value {
+        pub(crate) fn json(&self) -> Value {
             match self {
                 Yaml::Map(entries) => {
                     Value::Object(entries.iter().map(|(key, value)| (key.clone(), value.json())).collect())
                 }
                 Yaml::List(items) => Value::Array(items.iter().map(Yaml::json).collect()),
                 Yaml::Text(text) => Value::from(text.as_str()),
-                Yaml::Int(number) => Value::from(*number),
+                Yaml::Number(number) => Value::Number(number.clone()),
                 Yaml::Bool(value) => Value::from(*value),
                 Yaml::Absent => Value::Null,
             }
@@ -195,7 +194,7 @@ pub(super) mod tests {
     }
 
     /// Reads a document written by [`Yaml::text`].
-    pub(in crate::kubernetes) fn read(text: &str) -> Yaml {
+    pub(crate) fn read(text: &str) -> Yaml {
         let mut bytes = text.as_bytes();
         let mut parser = Parser::new();
         parser.set_input_string(&mut bytes);
@@ -223,7 +222,7 @@ pub(super) mod tests {
                     let scalar = match (value.as_str(), value.parse::<i64>()) {
                         ("true", _) if plain => Yaml::Bool(true),
                         ("false", _) if plain => Yaml::Bool(false),
-                        (_, Ok(number)) if plain => Yaml::Int(number),
+                        (_, Ok(number)) if plain => number.into(),
                         _ => Yaml::Text(value),
                     };
                     open.last_mut().unwrap().1.push(scalar);
