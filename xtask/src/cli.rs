@@ -158,6 +158,7 @@ pub fn images() -> ExitCode {
 /// Parses the command line, runs the command, and reports a failure.
 fn main<C: Subcommand + Run>(name: &'static str) -> ExitCode {
     PROGRAM.set_name(name);
+    host::panics::exit_with_children();
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => {

@@ -6,6 +6,7 @@ pub mod files;
 pub mod git;
 pub mod interrupt;
 pub mod layout;
+pub mod panics;
 pub mod paths;
 pub mod plural;
 pub mod ports;

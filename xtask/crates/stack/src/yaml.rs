@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow};
 use libyaml_safer::{Emitter, Encoding, Event, MappingStyle, ScalarStyle, SequenceStyle};
-use serde_json::{Number, Value};
+use serde_json::Number;
 
 /// A value. Maps keep their insertion order.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,6 +176,7 @@ pub(crate) mod tests {
     use super::*;
     use libyaml_safer::{EventData, Parser};
     use proptest::prelude::*;
+    use serde_json::Value;
 
     impl Yaml {
         /// The value as JSON.

@@ -1,20 +1,12 @@
 //! A YAML document as a tree whose nodes know their position in the text.
 
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::io::Read as _;
 use std::ops::Range;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
 
-use anyhow::{Result, anyhow, bail};
-use libyaml_safer::{Error, Event, EventData, Mark, Parser, ScalarStyle};
+use anyhow::Result;
+use libyaml_safer::{Event, EventData, Mark, ScalarStyle};
 
-/// Maximum depth of nested collections, as in Compose's parser (go-yaml, `max_flow_level` and `max_indents`).
-const MAX_DEPTH: usize = 10_000;
-
-/// How libyaml-safer 0.3 panics on a tag followed by a comma, as in `{!,`.
-const TAG_BEFORE_COMMA: &str = "TODO: What is expected here?";
+use crate::switch::yaml_events::events;
 
 /// libyaml's error for a colon at the end of a plain scalar in a flow collection.
 const UNEXPECTED_COLON: &str = "found unexpected ':'";
@@ -51,27 +43,6 @@ pub struct Document {
     roots: Vec<NodeId>,
 }
 
-/// Runs a parser that may panic on invalid input, without printing the panic; its message is the error.
-fn without_panic<T>(parse: impl FnOnce() -> T) -> Result<T, String> {
-    static HOOK: Once = Once::new();
-    thread_local!(static IS_PARSING: Cell<bool> = const { Cell::new(false) });
-    HOOK.call_once(|| {
-        let print = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !IS_PARSING.get() {
-                print(info)
-            }
-        }));
-    });
-    IS_PARSING.set(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(parse));
-    IS_PARSING.set(false);
-    result.map_err(|panic| match panic.downcast::<&str>() {
-        Ok(text) => (*text).to_owned(),
-        Err(panic) => panic.downcast::<String>().map(|text| *text).unwrap_or_default(),
-    })
-}
-
 impl Document {
     /// Parses a file.
     ///
@@ -89,27 +60,7 @@ impl Document {
     /// several lines keep what `input` has.
     fn parsed(text: &str, input: &str) -> Result<Document> {
         let mut builder = Builder { text, input, ..Builder::default() };
-        // The parser reads up to two characters ahead, even at the end.
-        let mut input = input.as_bytes().chain(&b"\n\n"[..]);
-        let mut parser = Parser::new();
-        parser.set_input(&mut input);
-        let mut line = 1;
-        loop {
-            let event = without_panic(|| parser.parse())
-                .map_err(|panic| match panic.as_str() {
-                    TAG_BEFORE_COMMA => anyhow!("line {line} or later: invalid YAML: a tag before a comma"),
-                    panic => anyhow!("line {line} or later: the YAML parser failed: {panic}"),
-                })?
-                .map_err(|error| invalid(&error))?;
-            line = event.end_mark.line + 1;
-            if matches!(event.data, EventData::StreamEnd) {
-                break;
-            }
-            if builder.open.len() > MAX_DEPTH {
-                bail!("line {}: nested too deeply", event.start_mark.line + 1);
-            }
-            builder.take(event);
-        }
+        events(input)?.into_iter().for_each(|event| builder.take(event));
         Ok(builder.document)
     }
 
@@ -188,12 +139,6 @@ fn without_last_colons(text: &str) -> String {
         last = next;
     }
     out
-}
-
-fn invalid(error: &Error) -> anyhow::Error {
-    let line = error.problem_mark().map_or(0, |mark| mark.line) + 1;
-    let context = error.context().map(|context| format!(" {context}")).unwrap_or_default();
-    anyhow!("line {line}: invalid YAML: {}{context}", error.problem())
 }
 
 /// Builds the tree without recursion, so that deep nesting cannot overflow the stack.

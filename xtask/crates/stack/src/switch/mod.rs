@@ -11,3 +11,4 @@ pub mod own_images;
 pub mod proof;
 pub mod reference;
 pub mod registries;
+mod yaml_events;
