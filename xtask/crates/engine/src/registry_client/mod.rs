@@ -14,9 +14,10 @@ mod transport;
 mod upload;
 mod upload_steps;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -42,14 +43,40 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
 pub struct RegistryClient {
     reference: RemoteReference,
     runner: Runner,
-    /// `http` or `https`, once it is known.
-    scheme: Cell<Option<&'static str>>,
+    registry: RegistryScheme,
     /// The `Authorization` header, once it is known.
     authorization: RefCell<Option<String>>,
     /// What tokens must allow.
     scopes: RefCell<Vec<String>>,
     /// The pause after the first failure.
     pause: Duration,
+}
+
+/// `http` or `https`, once it is known. Clients of one registry can share it, so that only the first one tries both.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryScheme(Arc<Mutex<Option<&'static str>>>);
+
+impl RegistryScheme {
+    /// Sends with the known scheme, or finds it. Others wait meanwhile.
+    fn send<T>(&self, is_loopback: bool, send: impl Fn(&'static str) -> Result<T>) -> Result<T> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scheme) = *known {
+            drop(known);
+            return send(scheme);
+        }
+        let answer = send("https").map(|answer| ("https", answer));
+        let (scheme, answer) = match answer {
+            // Docker allows plain HTTP on this machine alone.
+            Err(_) if is_loopback => ("http", send("http")?),
+            answer => answer?,
+        };
+        *known = Some(scheme);
+        Ok(answer)
+    }
+
+    fn is_http(&self) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == Some("http")
+    }
 }
 
 /// A request of a client, which adds scheme, host and account.
@@ -67,13 +94,18 @@ struct Ask<'a> {
 impl RegistryClient {
     /// A client for the repository of a reference.
     pub fn new(reference: RemoteReference, runner: &Runner) -> RegistryClient {
+        RegistryClient::on(reference, RegistryScheme::default(), runner)
+    }
+
+    /// Like [`RegistryClient::new`], on a registry that other clients use, too.
+    pub fn on(reference: RemoteReference, registry: RegistryScheme, runner: &Runner) -> RegistryClient {
         let scopes = vec![format!("repository:{}:pull", reference.repository)];
         RegistryClient {
             reference,
             scopes: RefCell::new(scopes),
             pause: retry::PAUSE,
             runner: runner.clone(),
-            scheme: Cell::default(),
+            registry,
             authorization: RefCell::default(),
         }
     }
@@ -175,7 +207,7 @@ impl RegistryClient {
         }
         let challenges: Vec<String> = response.headers("www-authenticate").map(str::to_owned).collect();
         drop(response);
-        let is_local = self.scheme.get() == Some("http");
+        let is_local = self.registry.is_http();
         let scopes = self.scopes.borrow().clone();
         let authorization = token::answer(&challenges, &scopes, &self.reference, is_local, &self.runner)?;
         *self.authorization.borrow_mut() = Some(authorization);
@@ -202,16 +234,9 @@ impl RegistryClient {
                 url,
                 ..Request::default()
             };
-            let response = send(&request, &self.runner)?;
-            self.scheme.set(Some(scheme));
-            Ok(response)
+            send(&request, &self.runner)
         };
-        match self.scheme.get() {
-            Some(scheme) => send(scheme),
-            // Docker allows plain HTTP on this machine alone.
-            None if self.reference.is_loopback() => send("https").or_else(|_: anyhow::Error| send("http")),
-            None => send("https"),
-        }
+        self.registry.send(self.reference.is_loopback(), send)
     }
 
     /// Makes the next token allow this, too.
