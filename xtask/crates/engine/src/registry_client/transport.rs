@@ -154,11 +154,8 @@ fn method(request: &Request) -> Vec<String> {
     };
     let mut options = vec!["--request".to_owned(), name.to_owned()];
     match &request.body {
-        // Without `Expect`, curl does not wait for `100 Continue` before it sends the body.
-        Some(file) => {
-            let file = file.display().to_string();
-            options.extend(["--upload-file".to_owned(), file, "--header".to_owned(), "Expect:".to_owned()]);
-        }
+        // Before a body of more than 1 MiB, curl waits for `100 Continue`, so that none is sent to a server that rejects or closes.
+        Some(file) => options.extend(["--upload-file".to_owned(), file.display().to_string()]),
         // An empty body, with its length.
         None if request.method != Method::Delete => options.extend(["--data-raw".to_owned(), String::new()]),
         None => {}
