@@ -46,6 +46,9 @@ pub struct Args {
     /// Push only edition tags, like `push --fixed-tags`
     #[arg(long, requires = "push")]
     fixed_tags: bool,
+    /// Push nothing if a tag exists with another image, like `push --no-overwrite`
+    #[arg(long, requires = "push")]
+    no_overwrite: bool,
     /// Also push NAME:built-… tags, like `push --built-tags`
     #[arg(long, requires = "push")]
     built_tags: bool,
@@ -154,7 +157,14 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         Some(registry) => {
             let images = push::tags_to_push(built.images, args.fixed_tags, &request.tag)?;
             let built = args.built_tags.then_some(manifest.project.as_str());
-            let push = PushRequest { images: &images, tag: &request.tag, registry, jobs: JOBS, built };
+            let push = PushRequest {
+                images: &images,
+                tag: &request.tag,
+                registry,
+                jobs: JOBS,
+                keeps_tags: args.no_overwrite,
+                built,
+            };
             Some(push_images(push, context)?)
         }
         None => None,

@@ -30,6 +30,9 @@ pub struct Args {
     /// immutable tags
     #[arg(long)]
     fixed_tags: bool,
+    /// Push nothing if one of the tags exists in the registry with another image; for releases
+    #[arg(long)]
+    no_overwrite: bool,
     /// Also push fingerprint tags, NAME:built-…, for `build-images --pull-built` on other machines
     #[arg(long)]
     built_tags: bool,
@@ -51,6 +54,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask push --registry 127.0.0.1:5000 --dry-run
   # Push to a registry with immutable tags
   cargo xtask push --registry hub.example/t --tag 1.1 --fixed-tags
+  # Push a release whose tags must not exist with other images
+  cargo xtask push --registry hub.example/t --tag 1.1 --no-overwrite
   # Let other machines pull these images instead of building them
   cargo xtask push --registry hub.example/t --built-tags
   # Push every edition of one service
@@ -75,6 +80,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         tag: &request.tag,
         registry: &registry,
         jobs: args.jobs as usize,
+        keeps_tags: args.no_overwrite,
         built: args.built_tags.then_some(manifest.project.as_str()),
     };
     let report = run(push, context)?;

@@ -95,6 +95,9 @@ fn what_is_built_is_pushed_recorded_and_not_sent_twice() {
     assert_pullable(&format!("{}@{digest}", tags[0]));
 }
 
+/// Bytes of the file in a layer that two images share.
+const SHARED: usize = 1_000_000;
+
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
 fn layers_that_images_share_are_sent_once() {
@@ -102,19 +105,26 @@ fn layers_that_images_share_are_sent_once() {
     let registry = Arc::new(Registry::start("share"));
     let proxy = Proxy::start(&registry, |_, _| Answer::Forward);
     let site = Site::new("share");
+    let shared: String = std::iter::repeat_with(fastrand::alphanumeric).take(SHARED).collect();
     for name in ["alpha", "beta"] {
-        let own = format!("FROM scratch\nCOPY alpha/hello /shared\nCOPY {name}/hello /hello-{name}\n");
+        let own = format!("FROM scratch\nCOPY shared/text /shared\nCOPY {name}/hello /hello-{name}\n");
         site.folder.write(&format!("{name}/Dockerfile.optimized"), &own);
-        site.folder
-            .write(&format!("{name}/Dockerfile.optimized.dockerignore"), "*\n!alpha/hello\n!beta/hello\n");
+        site.folder.write(
+            &format!("{name}/Dockerfile.optimized.dockerignore"),
+            "*\n!shared/text\n!alpha/hello\n!beta/hello\n",
+        );
         site.folder.write(&format!("{name}/hello"), &format!("{name} of {}", site.prefix));
     }
+    site.folder.write("shared/text", &shared);
     assert_eq!(site.run(&["build-images", "--tag", "2.0"]).status.code(), Some(0));
     let output = site.run(&push(&proxy.address.to_string(), &["--jobs", "2"]));
     assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
     // Two layers and a configuration of the first image; the second image's own layer and configuration; one is mounted.
     assert_eq!(proxy.count(&["PATCH", "/blobs/uploads/"]), 5);
     assert_eq!(proxy.count(&["POST", "/blobs/uploads/", "mount="]), 1);
+    // Random letters shrink to three quarters.
+    let sent = proxy.received() as usize;
+    assert!((SHARED / 2..SHARED * 5 / 4).contains(&sent), "{sent} bytes for a shared layer of {SHARED}");
 }
 
 #[test]

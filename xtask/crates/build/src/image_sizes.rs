@@ -1,6 +1,7 @@
 //! Uncompressed sizes of images and their layers, each measured once and cached by image ID.
 
 use std::collections::BTreeMap;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ use engine::images::Image;
 use engine::layers::Layer;
 use host::files;
 use model::bytes::Bytes;
+
+/// How many histories are read at a time.
+const JOBS: usize = 4;
 
 /// The sizes of some images.
 ///
@@ -53,9 +57,11 @@ impl<'a> ImageSizes<'a> {
         Ok(ImageSizes { context, cache, store: None, changed: false })
     }
 
-    fn store(&mut self) -> Result<Store> {
+    fn store(&mut self, image: &Image) -> Result<Store> {
         match self.store {
             Some(store) => Ok(store),
+            // `docker info` takes longer than to inspect all images.
+            None if image.engine_folder().is_some() => Ok(*self.store.insert(Store::Classic)),
             None => Ok(*self.store.insert(self.context.docker.store()?)),
         }
     }
@@ -64,7 +70,7 @@ impl<'a> ImageSizes<'a> {
         if let Some(bytes) = self.cache.images.get(&image.id).and_then(|cached| cached.bytes) {
             return Ok(bytes);
         }
-        let bytes = match self.store()? {
+        let bytes = match self.store(image)? {
             Store::Classic => Bytes(image.size),
             Store::Containerd => self.layers(image)?.iter().map(|layer| layer.bytes).sum(),
         };
@@ -73,12 +79,35 @@ impl<'a> ImageSizes<'a> {
         Ok(bytes)
     }
 
+    /// Reads the layers of images from their histories, several at a time. Those that fail are left to [`ImageSizes::layers`].
+    pub(crate) fn read_ahead(&mut self, images: &[&Image]) {
+        let is_unknown = |image: &&&Image| {
+            image.engine_folder().is_some()
+                && self.cache.images.get(&image.id).is_none_or(|cached| cached.layers.is_none())
+        };
+        let unknown: BTreeMap<&str, &Image> =
+            images.iter().filter(is_unknown).map(|image| (image.id.as_str(), *image)).collect();
+        let unknown: Vec<&Image> = unknown.into_values().collect();
+        let docker = &self.context.docker;
+        let read = |image: &Image| docker.layers_from_history(image).ok().flatten();
+        for some in unknown.chunks(JOBS) {
+            let layers: Vec<_> = thread::scope(|scope| {
+                let threads: Vec<_> = some.iter().map(|image| scope.spawn(|| read(image))).collect();
+                threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+            });
+            for (image, layers) in some.iter().zip(layers) {
+                self.cache.images.entry(image.id.clone()).or_default().layers = layers;
+            }
+            self.changed = true;
+        }
+    }
+
     /// The layers of an image with their sizes, base first.
     pub(crate) fn layers(&mut self, image: &Image) -> Result<Vec<Layer>> {
         if let Some(layers) = self.cache.images.get(&image.id).and_then(|cached| cached.layers.clone()) {
             return Ok(layers);
         }
-        let from_history = match self.store()? {
+        let from_history = match self.store(image)? {
             Store::Classic => self.context.docker.layers_from_history(image)?,
             Store::Containerd => None,
         };

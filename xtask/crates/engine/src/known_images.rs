@@ -41,6 +41,11 @@ impl ListedTags {
         self.ids.keys().map(String::as_str)
     }
 
+    /// Whether the engine has a reference.
+    pub fn has(&self, reference: &str) -> bool {
+        self.id(reference).is_some()
+    }
+
     fn id(&self, reference: &str) -> Option<&String> {
         self.ids.get(called(reference).as_ref())
     }

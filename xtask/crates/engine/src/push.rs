@@ -84,6 +84,9 @@ impl PushError {
             Cause::Immutable => {
                 format!("tags on {host} are immutable: push with a new --tag and --fixed-tags")
             }
+            Cause::Kept => {
+                "push with a new --tag, or without --no-overwrite to move the tag to this image".into()
+            }
             Cause::TooLarge => format!(
                 "raise the request size limit of {host} or the proxy in front of it (nginx: client_max_body_size), then push again"
             ),

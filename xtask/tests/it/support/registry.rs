@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write, copy, sink};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,11 @@ impl Registry {
     pub fn that_asks(test: &str) -> Registry {
         let ask = ["--env=REGISTRY_AUTH_HTPASSWD_REALM=test", "--env=REGISTRY_AUTH_HTPASSWD_PATH=/htpasswd"];
         Registry::run(test, &ask)
+    }
+
+    /// One that knows uploads after a restart: it signs their state with this secret instead of a random one.
+    pub fn that_remembers(test: &str) -> Registry {
+        Registry::run(test, &[&format!("--env=REGISTRY_HTTP_SECRET={test}")])
     }
 
     /// A registry with this much storage.
@@ -138,6 +144,7 @@ pub enum Answer {
 pub struct Proxy {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
+    received: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -147,20 +154,25 @@ impl Proxy {
         rule: impl Fn(&str, &Registry) -> Answer + Send + Sync + 'static,
     ) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let proxy = Proxy { address: listener.local_addr().unwrap(), seen: Arc::default() };
+        let proxy =
+            Proxy { address: listener.local_addr().unwrap(), seen: Arc::default(), received: Arc::default() };
+        let received = Arc::clone(&proxy.received);
         let (seen, rule, registry) = (Arc::clone(&proxy.seen), Arc::new(rule), Arc::downgrade(registry));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 // The test is over when its registry is gone.
                 let Some(registry) = registry.upgrade() else { return };
                 let (seen, rule) = (Arc::clone(&seen), Arc::clone(&rule));
+                let received = Arc::clone(&received);
                 std::thread::spawn(move || {
                     let Some(head) = head(&client) else { return };
                     let line = head.lines().next().unwrap_or_default().to_owned();
                     seen.lock().unwrap().push(line.clone());
                     match rule(&head, &registry) {
-                        Answer::Forward => forward(&client, &head, &registry.address(), &mut &client),
-                        Answer::Lose => forward(&client, &head, &registry.address(), &mut sink()),
+                        Answer::Forward => {
+                            forward(&client, &head, &registry.address(), &mut &client, &received)
+                        }
+                        Answer::Lose => forward(&client, &head, &registry.address(), &mut sink(), &received),
                         Answer::Status(status) => refuse(&client, status),
                         Answer::Page(status) => say(&client, status, "text/html", &page(status)),
                         Answer::Error(status, code, message) => {
@@ -179,6 +191,11 @@ impl Proxy {
             }
         });
         proxy
+    }
+
+    /// How many bytes of bodies it has handed on so far.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::SeqCst)
     }
 
     /// How many requests so far hold all of these in their first line.
@@ -237,7 +254,7 @@ pub(super) fn refuse(mut client: &TcpStream, status: &str) {
 }
 
 /// Hands a request on, and the registry's answer to `receiver`.
-fn forward(client: &TcpStream, head: &str, address: &str, receiver: &mut impl Write) {
+fn forward(client: &TcpStream, head: &str, address: &str, receiver: &mut impl Write, received: &AtomicU64) {
     let Ok(server) = TcpStream::connect(address) else { return };
     // One request a connection: every request is shown to the rule.
     let kept = head.trim_end().lines().filter(|line| !line.to_lowercase().starts_with("connection:"));
@@ -245,13 +262,33 @@ fn forward(client: &TcpStream, head: &str, address: &str, receiver: &mut impl Wr
     if write!(&server, "{}\r\nConnection: close\r\n\r\n", asked.join("\r\n")).is_err() {
         return;
     }
-    relay(client, &server, receiver);
+    relay(client, &mut Counted(&server, received), &server, receiver);
 }
 
-/// Hands on what the client says to the server, and the answer to `receiver`, until the server has said all.
-pub(super) fn relay(client: &TcpStream, server: &TcpStream, receiver: &mut impl Write) {
+/// Counts what is written.
+struct Counted<'a>(&'a TcpStream, &'a AtomicU64);
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.0.write(bytes)?;
+        self.1.fetch_add(count as u64, Ordering::SeqCst);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Hands on what the client says to `sender`, and the server's answer to `receiver`, until the server has said all.
+pub(super) fn relay(
+    client: &TcpStream,
+    sender: &mut (impl Write + Send),
+    server: &TcpStream,
+    receiver: &mut impl Write,
+) {
     std::thread::scope(|scope| {
-        scope.spawn(|| copy(&mut { client }, &mut { server }).ok());
+        scope.spawn(|| copy(&mut { client }, sender).ok());
         copy(&mut { server }, receiver).ok();
         server.shutdown(Shutdown::Both).ok();
         // The client may keep its side open; nothing more is expected from it.

@@ -135,7 +135,7 @@ fn lead(client: &TcpStream, said: &str, led: &AtomicU32) {
     let Ok(server) = TcpStream::connect(to) else { return refuse(client, "502 Bad Gateway") };
     led.fetch_add(1, Ordering::SeqCst);
     answer(client, "200 Connection established");
-    relay(client, &server, &mut { client });
+    relay(client, &mut &server, &server, &mut { client });
 }
 
 fn answer(mut client: &TcpStream, status: &str) {

@@ -57,6 +57,8 @@ pub fn compare(
         None => inspect(&references(&services, edition, tag), context)?,
     };
     let mut sizes = ImageSizes::load(context)?;
+    let all_shipped = services.iter().map(|service| reference(service, service.shipped()).to_string());
+    sizes.read_ahead(&all_shipped.filter_map(|reference| found.get(&reference)).collect::<Vec<_>>());
     let mut rows = Vec::new();
     let mut shipped_layers = BTreeMap::new();
     for &service in &services {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::push::plan::{ImageToPush, RemoteTag};
+use crate::push::plan::{ImageToPush, PushPlan, RemoteTag};
 use engine::context::Context;
 use engine::images::Image;
 use engine::push::{PushError, Pushed};
@@ -45,14 +45,17 @@ pub(super) struct Attempts<'a> {
     context: &'a Context,
     registry: &'a Registry,
     reader: RegistryReader<'a>,
+    /// Whether a tag of another image is an error.
+    keeps_tags: bool,
     /// Whether the user has been told that the registry cannot be queried.
     noted: AtomicBool,
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(registry: &'a Registry, context: &'a Context) -> Attempts<'a> {
+    pub(super) fn new(plan: &'a PushPlan, context: &'a Context) -> Attempts<'a> {
         let reader = RegistryReader::new(&context.docker);
-        Attempts { context, registry, reader, noted: AtomicBool::new(false) }
+        let PushPlan { registry, keeps_tags, .. } = plan;
+        Attempts { context, registry, reader, keeps_tags: *keeps_tags, noted: AtomicBool::new(false) }
     }
 
     /// Pushes a tag unless the registry already has the image under it. `is_known`: whether the image was pushed with this
@@ -78,6 +81,8 @@ impl<'a> Attempts<'a> {
                     }
                     // An image that the registry may already have stays: it has the same inputs. A missing tag only costs a build.
                     Before::Same(_) | Before::Other(_) | Before::Unknown if tag.is_built => Ok(None),
+                    // The tag may have appeared since all tags were compared.
+                    Before::Other(found) if self.keeps_tags => Err(kept(&found.digest)),
                     _ if is_there => self.tag_here(image, tag).map(|()| None),
                     _ => {
                         was_pushed = true;
@@ -101,7 +106,8 @@ impl<'a> Attempts<'a> {
     /// Compares the registry's tag with an image.
     ///
     /// # Errors
-    /// When the registry limits requests. Other failures become [`Before::Unknown`], since the push may still succeed.
+    /// When the registry limits requests. Other failures become [`Before::Unknown`], since the push may still succeed, unless it must
+    /// keep tags.
     pub(super) fn look(
         &self,
         image: &Image,
@@ -112,7 +118,7 @@ impl<'a> Attempts<'a> {
             Ok(None) => Ok(Before::Nothing),
             Ok(Some(found)) if found.is(image) || is_known(&found.digest) => Ok(Before::Same(found)),
             Ok(Some(found)) => Ok(Before::Other(found)),
-            Err(error) if error.cause == Cause::RateLimit => Err(error),
+            Err(error) if error.cause == Cause::RateLimit || self.keeps_tags => Err(error),
             Err(error) => {
                 if !self.is_interrupted() && !self.noted.swap(true, Ordering::SeqCst) {
                     let host = self.registry.host();
@@ -169,6 +175,12 @@ impl<'a> Attempts<'a> {
     fn is_interrupted(&self) -> bool {
         self.context.docker.runner.interrupt.is_set()
     }
+}
+
+/// The error of a push that would overwrite a tag and must not.
+pub(super) fn kept(digest: &str) -> PushError {
+    let output = format!("the registry already has {digest} under this tag, and --no-overwrite keeps it");
+    PushError { cause: Cause::Kept, output }
 }
 
 /// The pause after a failed attempt; `None` to give up. Docker does not show `Retry-After`, so pauses after a rate limit are long

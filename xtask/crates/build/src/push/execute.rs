@@ -2,13 +2,12 @@
 //! rejected image does not stop the others. Each success is recorded immediately, so a killed push can simply be repeated; no
 //! layer is uploaded twice.
 
-use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
 use crate::built_tag;
-use crate::push::attempt::{Attempts, Before, Settled, TRIES};
+use crate::push::attempt::{Attempts, Before, Settled, TRIES, kept};
 use crate::push::digests::Digests;
 use crate::push::indexes;
 use crate::push::local_tags::{self, LocalTag};
@@ -33,6 +32,7 @@ fn plan_push(request: PushRequest<'_>, context: &Context) -> Result<PushPlan> {
     let PushRequest { images, tag, registry, .. } = request;
     let found = context.docker.inspect(&plan::references(images, registry))?;
     let mut plan = plan::plan(images, tag, registry, &found)?;
+    plan.keeps_tags = request.keeps_tags;
     if let Some(project) = request.built {
         let dates = Dates::read(&context.repository)?;
         plan.add_built(|image| built_tag::of_image(image, project, &dates));
@@ -67,9 +67,12 @@ enum Mode {
 /// When docker fails, images are missing, or the user interrupts.
 pub fn dry_run(request: PushRequest<'_>, context: &Context) -> Result<PushReport> {
     let digests = Digests::read(&context.repository)?;
-    let plan = plan_push(request, context)?;
-    let mut report = run(&plan, digests, request.jobs, Mode::Compare, context).end()?;
-    indexes::compare(&plan, &mut report, context);
+    compare(&plan_push(request, context)?, digests, request.jobs, context)
+}
+
+fn compare(plan: &PushPlan, digests: Digests, jobs: usize, context: &Context) -> Result<PushReport> {
+    let mut report = run(plan, digests, jobs, Mode::Compare, context).end()?;
+    indexes::compare(plan, &mut report, context);
     Ok(report)
 }
 
@@ -82,6 +85,13 @@ pub fn push(request: PushRequest<'_>, context: &Context) -> Result<PushReport> {
     // Read first, so that a damaged record is reported before anything is pushed.
     let digests = Digests::read(&context.repository)?;
     local_tags::recover(&digests, context)?;
+    if request.keeps_tags {
+        // All tags are compared before the first is pushed, so that no release is half new.
+        let report = compare(&plan_push(request, context)?, digests.clone(), request.jobs, context)?;
+        if report.images.iter().any(|row| row.failure.is_some()) {
+            return Ok(report.not_pushed());
+        }
+    }
     let plan = plan_and_hold(request, context)?;
     let run = run(&plan, digests, request.jobs, Mode::Push, context);
     run.restore_untried();
@@ -138,7 +148,7 @@ impl<'a> Run<'a> {
             plan,
             mode,
             context,
-            attempts: Attempts::new(&plan.registry, context),
+            attempts: Attempts::new(plan, context),
             lines: context.terminal.lines(),
             width: names.map(|tag| tag.reference.to_string().len()).max().unwrap_or(0),
             shared: Mutex::new(Shared {
@@ -195,7 +205,7 @@ impl<'a> Run<'a> {
             if self.interrupted() {
                 return false;
             }
-            self.failed((index, place), &settled, error);
+            self.failed((index, place), settled.tries, &settled.before, error);
             all = false;
             if !forbids_overwriting(error, &settled.before) {
                 break;
@@ -223,7 +233,19 @@ impl<'a> Run<'a> {
         let image = &self.plan.images[index];
         for (place, tag) in image.tags.iter().enumerate() {
             let is_known = |digest: &str| self.is_known(digest, &image.image);
-            let before = self.attempts.look(&image.image, tag, is_known).unwrap_or(Before::Unknown);
+            let found = self.attempts.look(&image.image, tag, is_known);
+            let before = match (found, self.plan.keeps_tags) {
+                (Ok(Before::Other(found)), true) if !tag.is_built => {
+                    let error = kept(&found.digest);
+                    self.failed((index, place), 1, &Before::Other(found), &error);
+                    continue;
+                }
+                (Err(error), true) => {
+                    self.failed((index, place), 1, &Before::Unknown, &error);
+                    continue;
+                }
+                (found, _) => found.unwrap_or(Before::Unknown),
+            };
             let row = &mut self.shared().rows[index][place];
             row.state = PushState::Planned;
             match before {
@@ -277,15 +299,15 @@ impl<'a> Run<'a> {
         self.context.terminal.say(text);
     }
 
-    fn failed(&self, (index, place): Place, settled: &Settled, error: &PushError) {
+    fn failed(&self, (index, place): Place, tries: u32, before: &Before, error: &PushError) {
         let host = self.plan.registry.host();
         let mut shared = self.shared();
         let row = &mut shared.rows[index][place];
         row.state = PushState::Failed;
-        row.tries = settled.tries;
+        row.tries = tries;
         row.failure = Some(PushFailure {
             message: error.output.clone(),
-            remedy: remedy(error, &settled.before, host),
+            remedy: remedy(error, before, host),
             environment: error.cause.class().is_environment(),
         });
         let output = printable(&error.output);
@@ -348,7 +370,8 @@ impl<'a> Run<'a> {
 
 /// Whether the registry may only have refused to overwrite this tag. Not every client shows the registry's reason.
 fn forbids_overwriting(error: &PushError, before: &Before) -> bool {
-    error.cause == Cause::Immutable || (matches!(before, Before::Other(_)) && error.may_forbid_overwriting())
+    matches!(error.cause, Cause::Immutable | Cause::Kept)
+        || (matches!(before, Before::Other(_)) && error.may_forbid_overwriting())
 }
 
 fn remedy(error: &PushError, before: &Before, host: &str) -> String {
@@ -363,17 +386,8 @@ fn remedy(error: &PushError, before: &Before, host: &str) -> String {
 }
 
 fn rows(plan: &PushPlan) -> Vec<Vec<PushRow>> {
-    let row = |image: &ImageToPush, tag: &RemoteTag| PushRow {
-        reference: tag.reference.clone(),
-        service_image: image.service_image.clone(),
-        image: Some(image.image.id.clone()),
-        platforms: BTreeMap::new(),
-        digest: None,
-        state: PushState::NotTried,
-        replaced: None,
-        tries: 0,
-        layers_sent: 0,
-        failure: None,
+    let row = |image: &ImageToPush, tag: &RemoteTag| {
+        PushRow::new(&tag.reference, &image.service_image, Some(image.image.id.clone()), PushState::NotTried)
     };
     let image_rows = |image: &ImageToPush| image.tags.iter().map(|tag| row(image, tag)).collect();
     plan.images.iter().map(image_rows).collect()

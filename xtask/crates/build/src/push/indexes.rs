@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::push::attempt::{TRIES, pause};
+use crate::push::attempt::{TRIES, kept, pause};
 use crate::push::digests::Digests;
 use crate::push::plan::{IndexToPush, PushPlan, RemoteTag};
 use crate::push::report::{PushFailure, PushReport, PushRow, PushState};
@@ -38,6 +38,8 @@ pub(super) fn compare(plan: &PushPlan, report: &mut PushReport, context: &Contex
         row.replaced = reader.look(&index.reference.to_string()).ok().flatten().map(|found| found.digest);
         if wanted.is_some() && wanted == row.replaced {
             (row.state, row.digest, row.replaced) = (PushState::Unchanged, wanted, None);
+        } else if let (Some(digest), true) = (row.replaced.clone(), plan.keeps_tags) {
+            fail(&mut row, kept(&digest), plan, context);
         }
         report.images.push(row);
     }
@@ -60,9 +62,9 @@ pub(super) fn push(plan: &PushPlan, report: &mut PushReport, context: &Context) 
         if let (Some(digests), false) =
             (digests(index, report, &there), context.docker.runner.interrupt.is_set())
         {
-            let settled = settle(index, &manifests(index, &digests), context);
+            let settled = settle(index, &manifests(index, &digests), plan.keeps_tags, context);
             let local = local_image(plan, index, &engine);
-            fill(&mut row, settled, index, plan, context);
+            fill(&mut row, settled, plan, context);
             if let (None, Some(digest)) = (&row.failure, &row.digest) {
                 let name = index.reference.to_string();
                 if let Some(Err(error)) = local.map(|id| context.docker.tag(id, &name)) {
@@ -120,11 +122,11 @@ fn local_image<'p>(plan: &'p PushPlan, index: &IndexToPush, engine: &Platform) -
     plan.images.iter().find(|image| has_it(&image.tags)).map(|image| image.image.id.as_str())
 }
 
-fn settle(index: &IndexToPush, manifests: &[String], context: &Context) -> SettledIndex {
+fn settle(index: &IndexToPush, manifests: &[String], keeps_tags: bool, context: &Context) -> SettledIndex {
     let (started, mut tries, mut before) = (Instant::now(), 0, None);
     loop {
         tries += 1;
-        let result = once(index, manifests, &mut before, context);
+        let result = once(index, manifests, keeps_tags, &mut before, context);
         let Err(error) = result else { return SettledIndex { tries, before, result } };
         let interrupt = &context.docker.runner.interrupt;
         let pause = pause(&error, tries, started.elapsed()).filter(|_| !interrupt.is_set());
@@ -141,6 +143,7 @@ fn settle(index: &IndexToPush, manifests: &[String], context: &Context) -> Settl
 fn once(
     index: &IndexToPush,
     manifests: &[String],
+    keeps_tags: bool,
     before: &mut Option<String>,
     context: &Context,
 ) -> Result<String, PushError> {
@@ -154,6 +157,9 @@ fn once(
     if found.as_ref() == Some(&wanted) {
         return Ok(wanted);
     }
+    if let (Some(found), true) = (&found, keeps_tags) {
+        return Err(kept(found));
+    }
     docker.push_index(&index.reference, manifests)?;
     match look()? {
         Some(now) if now == wanted => Ok(wanted),
@@ -162,7 +168,7 @@ fn once(
     }
 }
 
-fn fill(row: &mut PushRow, settled: SettledIndex, index: &IndexToPush, plan: &PushPlan, context: &Context) {
+fn fill(row: &mut PushRow, settled: SettledIndex, plan: &PushPlan, context: &Context) {
     row.tries = settled.tries;
     match settled.result {
         Ok(digest) => {
@@ -176,29 +182,21 @@ fn fill(row: &mut PushRow, settled: SettledIndex, index: &IndexToPush, plan: &Pu
             context.terminal.say(row.narration());
         }
         Err(error) => {
-            row.state = PushState::Failed;
-            let reference = &index.reference;
-            context.terminal.say(format!("FAILED {reference}: {}", printable(&error.output)));
-            row.failure = Some(PushFailure {
-                remedy: error.remedy(plan.registry.host()),
-                environment: error.cause.class().is_environment(),
-                message: error.output,
-            });
+            fail(row, error, plan, context);
         }
     }
 }
 
+fn fail(row: &mut PushRow, error: PushError, plan: &PushPlan, context: &Context) {
+    row.state = PushState::Failed;
+    context.terminal.say(format!("FAILED {}: {}", row.reference, printable(&error.output)));
+    row.failure = Some(PushFailure {
+        remedy: error.remedy(plan.registry.host()),
+        environment: error.cause.class().is_environment(),
+        message: error.output,
+    });
+}
+
 fn row(index: &IndexToPush, state: PushState) -> PushRow {
-    PushRow {
-        reference: index.reference.clone(),
-        service_image: index.service_image.clone(),
-        image: None,
-        platforms: BTreeMap::new(),
-        digest: None,
-        state,
-        replaced: None,
-        tries: 0,
-        layers_sent: 0,
-        failure: None,
-    }
+    PushRow::new(&index.reference, &index.service_image, None, state)
 }

@@ -13,6 +13,8 @@ use model::platform::Platform;
 #[derive(Debug, Clone)]
 pub struct PushPlan {
     pub registry: Registry,
+    /// Whether a tag that refers to another image in the registry is an error.
+    pub keeps_tags: bool,
     /// The images, in the manifest's order.
     pub images: Vec<ImageToPush>,
     /// The indexes of images in this plan.
@@ -91,7 +93,8 @@ pub fn plan(
         }
     }
     let Some((first, _)) = missing.first() else {
-        return Ok(PushPlan { registry: registry.clone(), images, indexes: indexes(requested, registry) });
+        let indexes = indexes(requested, registry);
+        return Ok(PushPlan { registry: registry.clone(), keeps_tags: false, images, indexes });
     };
     let build = build_command(first, &missing, tag);
     let references: Vec<&str> = missing.iter().map(|(_, reference)| reference.as_str()).collect();

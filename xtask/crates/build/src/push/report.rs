@@ -97,6 +97,26 @@ impl PushState {
 }
 
 impl PushRow {
+    pub(super) fn new(
+        reference: &ImageRef,
+        service_image: &ServiceImage,
+        image: Option<String>,
+        state: PushState,
+    ) -> PushRow {
+        PushRow {
+            reference: reference.clone(),
+            service_image: service_image.clone(),
+            image,
+            platforms: BTreeMap::new(),
+            digest: None,
+            state,
+            replaced: None,
+            tries: 0,
+            layers_sent: 0,
+            failure: None,
+        }
+    }
+
     /// The state, with the digest that was or would be replaced.
     fn label(&self) -> String {
         match (&self.replaced, self.state) {
@@ -140,6 +160,14 @@ impl PushReport {
             return Err(Failure::machine(text, "").into());
         }
         bail!("{text}")
+    }
+
+    /// The report of a push that compared all tags and pushed none, because of the failures in it.
+    pub(super) fn not_pushed(mut self) -> PushReport {
+        for row in self.images.iter_mut().filter(|row| row.state == PushState::Planned) {
+            (row.state, row.replaced) = (PushState::NotTried, None);
+        }
+        self
     }
 
     fn table(&self) -> Table {

@@ -14,6 +14,8 @@ pub struct PushRequest<'a> {
     pub registry: &'a Registry,
     /// The maximum number of images pushed in parallel.
     pub jobs: usize,
+    /// Whether a tag that refers to another image in the registry is an error.
+    pub keeps_tags: bool,
     /// The project, if fingerprint tags are pushed too.
     pub built: Option<&'a str>,
 }

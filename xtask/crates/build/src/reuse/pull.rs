@@ -1,7 +1,7 @@
 //! Pulls images with the wanted fingerprints instead of building them. A tag only says where to look; the labels of the pulled image
 //! decide.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::SystemTime;
@@ -17,14 +17,15 @@ use crate::reuse::Reuse;
 use crate::reuse::packages::{Dates, Packages};
 use engine::context::Context;
 use engine::images::Image;
+use engine::known_images::ListedTags;
 use engine::push::PushError;
 use engine::registry::RegistryReader;
-use engine::registry_client::RegistryClient;
+use engine::registry_client::{RegistryClient, RegistryScheme};
 use model::image_ref::Registry;
 use model::platform::Platform;
 
-/// The maximum number of lookups, or of pulls, in parallel.
-const JOBS: usize = 4;
+/// The maximum number of images that are looked up and pulled in parallel.
+const JOBS: usize = 8;
 
 /// An image in the registry, found by its tag.
 #[derive(Debug, Clone)]
@@ -48,6 +49,14 @@ pub(crate) struct PulledImage {
     digest: String,
     id: String,
     week: Option<PackageDate>,
+}
+
+/// What the lookups of one run share.
+struct Lookup<'a> {
+    reader: RegistryReader<'a>,
+    scheme: RegistryScheme,
+    /// The first failure.
+    failure: Mutex<Option<PushError>>,
 }
 
 impl Candidate {
@@ -76,20 +85,8 @@ impl Reuse<'_> {
                 .warn(format!("{what}\nhelp: omit --pull-built, or choose the builder `default`"));
             return Ok(Vec::new());
         }
-        let candidates = self.look(plan, prints, registry, context)?;
+        let (candidates, before) = self.fetch(plan, prints, registry, context)?;
         let names: Vec<String> = candidates.iter().map(Candidate::name).collect();
-        let before = self.docker.inspect(&names)?;
-        let missing: BTreeSet<&String> = names.iter().filter(|name| !before.contains_key(*name)).collect();
-        let failures = Mutex::new(Vec::new());
-        each(missing.iter().copied(), |name: &String| {
-            if let Err(error) = self.docker.pull(name) {
-                lock(&failures).push(format!("cannot pull {name}: {error}"));
-            }
-        });
-        self.docker.runner.interrupt.check()?;
-        for failure in failures.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            context.terminal.warn(failure);
-        }
         let found = self.docker.inspect(&names)?;
         let mut pulled = Vec::new();
         for candidate in candidates {
@@ -111,74 +108,109 @@ impl Reuse<'_> {
                 lock(&failure).get_or_insert(error);
             }
         });
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(error) = inner(failure) {
             return Err(error.into());
         }
         // Without its digest reference, a pulled image is removed with its last tag, like a built one. This also removes rejected images.
-        let names: Vec<String> =
-            missing.into_iter().filter(|name| found.contains_key(*name)).cloned().collect();
+        let names: Vec<String> = found.into_keys().filter(|name| !before.has(name)).collect();
         self.docker.remove_unused(&names)?;
         let is_left = |image: &PlannedImage| !pulled.iter().any(|pulled| pulled.image == *image);
         plan.keep(plan.images.iter().filter(|image| is_left(image)).cloned().collect());
         Ok(pulled)
     }
 
-    /// Looks up the images of a plan. Stops at the first error, so that an unreachable registry costs one timeout.
-    fn look(
+    /// Looks up the images of a plan, and pulls each as soon as it is found. Stops at the first failed lookup, so that an unreachable
+    /// registry costs one timeout. Returns what was found, and the tags that the engine had before.
+    fn fetch(
         &self,
         plan: &BuildPlan,
         prints: &BTreeMap<String, Fingerprint>,
         registry: &Registry,
         context: &Context,
-    ) -> Result<Vec<Candidate>> {
-        let (own, now) = (self.docker.platform()?, SystemTime::now());
-        let reader = RegistryReader::new(self.docker);
-        let (found, failure) = (Mutex::new(Vec::new()), Mutex::new(None::<PushError>));
+    ) -> Result<(Vec<Candidate>, ListedTags)> {
+        let (own, before) = thread::scope(|scope| {
+            let own = scope.spawn(|| self.docker.platform());
+            let tags = self.docker.list_tags();
+            (joined(own), tags)
+        });
+        let (own, before) = (own?, before?);
+        let lookup = Lookup {
+            reader: RegistryReader::new(self.docker),
+            scheme: RegistryScheme::default(),
+            failure: Mutex::new(None),
+        };
+        let (found, failures) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         each(plan.images.iter(), |image: &PlannedImage| {
-            let declared =
-                plan.definition.target.get(&image.target).map(|target| target.platforms.as_slice());
-            let platform = match declared {
-                Some([one]) => one.parse().unwrap_or_else(|_| own.clone()),
-                _ => own.clone(),
-            };
-            let (Some(print), Some(tag)) = (prints.get(&image.target), image.tagged.tags.first()) else {
+            let print = prints.get(&image.target);
+            let Some(candidate) =
+                print.and_then(|print| self.look(plan, image, print, &own, registry, &lookup))
+            else {
                 return;
             };
-            // Variants of this platform differ, and the image does not record which one it was built for.
-            if platform.architecture() == "arm" {
-                return;
+            let name = candidate.name();
+            if !before.has(&name)
+                && let Err(error) = self.docker.pull(&name)
+            {
+                lock(&failures).push(format!("cannot pull {name}: {error}"));
             }
-            let repository = tag.at(registry).repository().to_owned();
-            for (tag, week) in built_tag::wanted(print, plan, &platform, self.date, now) {
-                if lock(&failure).is_some() || self.docker.runner.interrupt.is_set() {
-                    return;
-                }
-                match self.digest(&format!("{repository}:{tag}"), &reader) {
-                    Ok(None) => {}
-                    Ok(Some(digest)) => {
-                        let image = image.clone();
-                        lock(&found).push(Candidate { image, repository, tag, digest, platform, week });
-                        return;
-                    }
-                    Err(error) => drop(lock(&failure).get_or_insert(error)),
-                }
-            }
+            lock(&found).push(candidate);
         });
         self.docker.runner.interrupt.check()?;
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for failure in inner(failures) {
+            context.terminal.warn(failure);
+        }
+        if let Some(error) = inner(lookup.failure) {
             context
                 .terminal
                 .warn(format!("cannot look for built images in {registry}, so they are built here: {error}"));
         }
-        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok((inner(found), before))
+    }
+
+    /// Looks up an image by its possible tags, newest first.
+    fn look(
+        &self,
+        plan: &BuildPlan,
+        image: &PlannedImage,
+        print: &Fingerprint,
+        own: &Platform,
+        registry: &Registry,
+        lookup: &Lookup<'_>,
+    ) -> Option<Candidate> {
+        let declared = plan.definition.target.get(&image.target).map(|target| target.platforms.as_slice());
+        let platform = match declared {
+            Some([one]) => one.parse().unwrap_or_else(|_| own.clone()),
+            _ => own.clone(),
+        };
+        // Variants of this platform differ, and the image does not record which one it was built for.
+        if platform.architecture() == "arm" {
+            return None;
+        }
+        let repository = image.tagged.tags.first()?.at(registry).repository().to_owned();
+        for (tag, week) in built_tag::wanted(print, plan, &platform, self.date, SystemTime::now()) {
+            if lock(&lookup.failure).is_some() || self.docker.runner.interrupt.is_set() {
+                return None;
+            }
+            match self.digest(&format!("{repository}:{tag}"), lookup) {
+                Ok(None) => {}
+                Ok(Some(digest)) => {
+                    let image = image.clone();
+                    return Some(Candidate { image, repository, tag, digest, platform, week });
+                }
+                Err(error) => drop(lock(&lookup.failure).get_or_insert(error)),
+            }
+        }
+        None
     }
 
     /// The digest of a tag. Our client is faster than docker's, but does not know the engine's registry settings.
-    fn digest(&self, reference: &str, reader: &RegistryReader<'_>) -> Result<Option<String>, PushError> {
-        let client = reference.parse().map(|reference| RegistryClient::new(reference, &self.docker.runner));
+    fn digest(&self, reference: &str, lookup: &Lookup<'_>) -> Result<Option<String>, PushError> {
+        let client = reference
+            .parse()
+            .map(|reference| RegistryClient::on(reference, lookup.scheme.clone(), &self.docker.runner));
         match client.map(|client| client.digest()) {
             Ok(Ok(found)) => Ok(found),
-            _ => Ok(reader.look(reference)?.map(|manifest| manifest.digest)),
+            _ => Ok(lookup.reader.look(reference)?.map(|manifest| manifest.digest)),
         }
     }
 
@@ -235,6 +267,15 @@ fn each<T: Send>(items: impl Iterator<Item = T>, work: impl Fn(T) + Sync) {
             });
         }
     });
+}
+
+/// The result of a thread, which ends the program's thread too if it panicked.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -29,6 +29,8 @@ pub enum Cause {
     Denied,
     /// The registry does not allow overwriting the tag.
     Immutable,
+    /// The push was asked to keep tags of other images (`--no-overwrite`).
+    Kept,
     /// The request is too large for the registry or a proxy in front of it (413).
     TooLarge,
     /// A certificate is not trusted, or the registry speaks plain HTTP.
@@ -79,9 +81,12 @@ impl Cause {
             Cause::Certificate => FailureClass::Certificate,
             Cause::UnknownHost | Cause::ServerError | Cause::Unreachable => FailureClass::Network,
             Cause::Memory => FailureClass::Memory,
-            Cause::NoSuchImage | Cause::NotFound | Cause::Immutable | Cause::PortInUse | Cause::Other => {
-                FailureClass::Failed
-            }
+            Cause::NoSuchImage
+            | Cause::NotFound
+            | Cause::Immutable
+            | Cause::Kept
+            | Cause::PortInUse
+            | Cause::Other => FailureClass::Failed,
         }
     }
 }
