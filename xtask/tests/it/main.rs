@@ -59,6 +59,7 @@ mod engine_swarm;
 mod engine_test;
 mod engine_test_mounts;
 mod engine_trust;
+mod engine_twice;
 mod engine_update;
 mod engine_updates;
 mod engine_workflows;

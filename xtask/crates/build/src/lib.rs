@@ -27,6 +27,7 @@ pub mod platform_fault;
 mod progress;
 mod publish;
 pub mod push;
+pub mod reproducibility;
 pub mod request;
 mod reuse;
 pub mod secret_arguments;

@@ -9,6 +9,7 @@ pub mod build_cache;
 pub mod builder;
 pub mod builds;
 pub mod compose;
+pub mod configuration_difference;
 pub mod containers;
 pub mod context;
 pub mod docker;
