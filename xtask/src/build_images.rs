@@ -15,7 +15,8 @@ use build::plan::{BuildPlan, PlannedImage};
 use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::push::request::PushRequest;
-use build::request::BuildRequest;
+use build::reproducibility;
+use build::request::{BuildRequest, TaggedImage};
 use build::secret_arguments;
 use build::shared_cache;
 use build::{builds, upstreams};
@@ -58,6 +59,9 @@ pub struct Args {
     /// Ignore the build cache
     #[arg(long)]
     no_cache: bool,
+    /// Then build again without the cache, and fail if an image differs; push nothing then
+    #[arg(long)]
+    twice: bool,
     /// Maximum parallel builds [default: no limit]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Option<u32>,
@@ -112,6 +116,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask build-images --edition all --refresh
   # Show the slowest build steps
   cargo xtask build-images --timings
+  # Check that a second build gives the same image
+  cargo xtask build-images api --twice
   # Build and push
   cargo xtask build-images --push --registry registry.company.com/team
   # Pull images that another machine pushed with --built-tags
@@ -152,6 +158,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if built.kept > 0 && built.kept == built.images.len() {
         context.terminal.say(format!("Up to date: {}. Nothing was built.", count(built.kept, "image")));
     }
+    if args.twice {
+        check_reproducibility(&manifest, &request, &built.images, args.bases.resolve(), &options, context)?;
+    }
     let listed = built.listed;
     let pushed = match &registry {
         Some(registry) => {
@@ -188,6 +197,20 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         context.terminal.error(secrets.mask(&failure::report(&error)));
     }
     Err(failure.into())
+}
+
+/// Builds the images again and prints whether they are the same.
+fn check_reproducibility(
+    manifest: &Manifest,
+    request: &BuildRequest<'_>,
+    built: &[TaggedImage],
+    mode: BasesMode,
+    options: &BuildOptions,
+    context: &Context,
+) -> Result<()> {
+    let found = reproducibility::build_again(manifest, request, built, mode, options, context)?;
+    context.terminal.print(printable(&found.to_string()));
+    found.check()
 }
 
 /// The platform that an image is built for; `None` for the engine's own.

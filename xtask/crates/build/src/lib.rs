@@ -1,5 +1,6 @@
 //! Building images and what follows: plans, bases, tags, pushing, cleaning up, comparing.
 
+pub mod attest;
 pub mod bake;
 pub mod bases;
 pub mod bootstrap;
@@ -27,6 +28,7 @@ pub mod platform_fault;
 mod progress;
 mod publish;
 pub mod push;
+pub mod reproducibility;
 pub mod request;
 mod reuse;
 pub mod secret_arguments;

@@ -21,6 +21,7 @@ mod hints;
 #[cfg(test)]
 mod hostile;
 pub mod image;
+pub mod layer_difference;
 mod layers;
 mod metadata;
 pub mod notes;

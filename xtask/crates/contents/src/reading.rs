@@ -141,7 +141,7 @@ impl<'s> Reader<'s> {
             if self.interrupt.is_set() {
                 bail!(Failure::interrupted());
             }
-            let layer_tar::LayerEntry { path, mode, owner, kind } = item;
+            let layer_tar::LayerEntry { path, mode, owner, kind, .. } = item;
             let named = self.scanner.map(|scanner| scanner.known_in(&path)).unwrap_or_default();
             let found = |secret| FoundSecret { path: path.clone(), secret, sums: None };
             self.secrets.extend(named.into_iter().map(found));

@@ -32,6 +32,9 @@ impl Default for Budget {
     }
 }
 
+/// Names and values of pax headers.
+pub type Properties = Vec<(String, Vec<u8>)>;
+
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerEntry {
@@ -41,6 +44,10 @@ pub struct LayerEntry {
     pub mode: u32,
     /// The IDs of its user and its group.
     pub owner: [u32; 2],
+    /// When it was last modified, in seconds since 1970.
+    pub modified: u64,
+    /// Its other properties by their names in pax headers (pax(1)), such as `SCHILY.xattr.security.capability`.
+    pub properties: Properties,
     /// Its type.
     pub kind: LayerEntryKind,
 }
@@ -125,7 +132,8 @@ fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Resul
     // Linux has no user or group with this ID (`(uid_t) -1`).
     let id = |id: io::Result<u64>| id.ok().and_then(|id| u32::try_from(id).ok()).unwrap_or(u32::MAX);
     let owner = [id(header.uid()), id(header.gid())];
-    let sparse = sparse_by_pax(entry)?;
+    let modified = header.mtime().unwrap_or(0);
+    let (sparse, properties) = pax(entry)?;
     let name = match &sparse {
         Some(Sparse { name: Some(name), .. }) => name.clone(),
         _ => text(&entry.path_bytes()),
@@ -159,7 +167,7 @@ fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Resul
     if path.is_empty() && kind != LayerEntryKind::Folder {
         bail!("the root is not a folder: no builder writes such an entry, so the image cannot be trusted");
     }
-    Ok(Some(LayerEntry { path, mode, owner, kind }))
+    Ok(Some(LayerEntry { path, mode, owner, modified, properties, kind }))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -179,8 +187,7 @@ fn mark(path: &str) -> Result<Option<LayerEntry>> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let Some(hidden) = name.strip_prefix(".wh.") else { return Ok(None) };
     if hidden == ".wh..opq" {
-        let path = folder.to_owned();
-        return Ok(Some(LayerEntry { path, mode: 0, owner: [0; 2], kind: LayerEntryKind::Opaque }));
+        return Ok(Some(deleted(folder.to_owned(), LayerEntryKind::Opaque)));
     }
     // Other names of this form are internal to aufs and delete nothing.
     if hidden.is_empty() || hidden.starts_with(".wh.") {
@@ -192,7 +199,12 @@ fn mark(path: &str) -> Result<Option<LayerEntry>> {
         );
     }
     let path = if folder.is_empty() { hidden.to_owned() } else { format!("{folder}/{hidden}") };
-    Ok(Some(LayerEntry { path, mode: 0, owner: [0; 2], kind: LayerEntryKind::Whiteout }))
+    Ok(Some(deleted(path, LayerEntryKind::Whiteout)))
+}
+
+/// A deletion, which has no properties of its own.
+fn deleted(path: String, kind: LayerEntryKind) -> LayerEntry {
+    LayerEntry { path, mode: 0, owner: [0; 2], modified: 0, properties: Vec::new(), kind }
 }
 
 /// A normalized path from the image's root.
@@ -239,25 +251,28 @@ struct Sparse {
     bytes: u64,
 }
 
-fn sparse_by_pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Option<Sparse>> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(None) };
-    let (mut name, mut bytes, mut is_sparse) = (None, None, false);
+/// What an entry's pax headers say beyond its path, its link and its size.
+fn pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<(Option<Sparse>, Properties)> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok((None, Vec::new())) };
+    let (mut name, mut bytes, mut is_sparse, mut properties) = (None, None, false, Vec::new());
     for extension in extensions {
         let extension = extension.context("invalid pax header")?;
         match extension.key_bytes() {
             b"GNU.sparse.name" => name = Some(text(extension.value_bytes())),
             b"GNU.sparse.realsize" | b"GNU.sparse.size" => bytes = Some(text(extension.value_bytes())),
             b"GNU.sparse.major" | b"GNU.sparse.map" | b"GNU.sparse.numblocks" => is_sparse = true,
-            _ => {}
+            b"path" | b"linkpath" | b"size" => {}
+            key => properties.push((text(key), extension.value_bytes().to_vec())),
         }
     }
-    match bytes {
+    let sparse = match bytes {
         Some(bytes) if is_sparse || name.is_some() => {
             let bytes = bytes.parse().with_context(|| format!("invalid size of a sparse file: `{bytes}`"))?;
-            Ok(Some(Sparse { name, bytes }))
+            Some(Sparse { name, bytes })
         }
-        _ => Ok(None),
-    }
+        _ => None,
+    };
+    Ok((sparse, properties))
 }
 
 /// Limits the size of headers, which the tar crate keeps in memory.

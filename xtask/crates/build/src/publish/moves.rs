@@ -37,7 +37,7 @@ enum Standing {
 /// A target was built, but its image is missing. BuildKit reuses an identical image in the engine, and another run may remove that
 /// image just before BuildKit tags it.
 #[derive(Debug)]
-pub(crate) struct MissingImage(String);
+pub(crate) struct MissingImage(pub(crate) String);
 
 impl fmt::Display for MissingImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

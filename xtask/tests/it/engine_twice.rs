@@ -1,0 +1,69 @@
+//! `build-images --twice`: images that come out the same, and images that do not, with the file and the Dockerfile line.
+
+use crate::support::{Site, docker};
+
+/// The IDs of all images with these repositories' names, tagged or not.
+fn images(site: &Site) -> String {
+    docker(&["image", "ls", "--quiet", "--no-trunc", "--filter", &format!("reference={}-*", site.prefix)])
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn the_first_differing_file_and_its_line_are_named() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("twice");
+    // Without fixed times, an image differs: BuildKit's cache ignores the times of the context's files.
+    let stage = "FROM debian:trixie-slim AS build\nARG SOURCE_DATE_EPOCH\nCOPY NAME/hello /fixed/hello\n\
+                 RUN find /fixed -exec touch -hd \"@$SOURCE_DATE_EPOCH\" {} +\n";
+    let fixed = |name: &str| stage.replace("NAME", name);
+    let last = "FROM scratch\nCOPY --from=build /fixed /\n";
+    site.folder.write("alpha/Dockerfile.optimized", &format!("{}{last}", fixed("alpha")));
+    let random =
+        "RUN mkdir -p /out/a && echo same > /out/a/same && \\\n (echo same; date +%N) > /out/a/stamp\n";
+    let beta = format!("{}{random}{last}COPY --from=build /out /\n", fixed("beta"));
+    site.folder.write("beta/Dockerfile.optimized", &beta);
+    let output = site.run(&["build-images", "alpha", "--twice"]);
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let tag = |name: &str| format!("{}-{name}:latest-simple-optimized", site.prefix);
+    assert!(text.contains(&format!("{}: reproducible\n", tag("alpha"))), "{text}");
+    let output = site.run(&["build-images", "--twice"]);
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    // An image that was up to date is built again too.
+    assert!(text.contains(&format!("{}: reproducible\n", tag("alpha"))), "{text}");
+    let expected = format!(
+        "{}: not reproducible\n  layer:  2 of 2, beta/Dockerfile.optimized:9: COPY /out /\n  \
+         file:   /a/stamp: content from byte ",
+        tag("beta")
+    );
+    assert!(text.contains(&expected), "{text}");
+    assert!(text.contains("not reproducible: 1 of 2 images: "), "{text}");
+    // The tags are those of the first build, and nothing of the second one is left.
+    assert_eq!(site.tag_names().len(), 4, "{:?}", site.tag_names());
+    assert_eq!(images(&site).lines().collect::<std::collections::BTreeSet<_>>().len(), 2);
+    let before = images(&site);
+    let output = site.run(&["build-images"]);
+    assert!(site.told(&output).contains("Up to date: 2 images"), "{}", site.told(&output));
+    assert_eq!(images(&site), before);
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn an_image_that_differs_is_not_pushed() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("twice-push");
+    site.folder.write(
+        "alpha/Dockerfile.optimized",
+        "FROM debian:trixie-slim\nRUN cat /proc/sys/kernel/random/uuid > /made\n",
+    );
+    // Nothing listens there: a push would fail with another message.
+    let output = site.run(&["build-images", "alpha", "--twice", "--push", "--registry", "127.0.0.1:1"]);
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("alpha/Dockerfile.optimized:2: RUN cat /proc/sys/kernel/random/uuid > /made"),
+        "{text}"
+    );
+    assert!(text.contains("file:   /made: content from byte ") && !text.contains("127.0.0.1"), "{text}");
+}
