@@ -79,9 +79,6 @@ pub struct Args {
     /// Print the plan and the bake definition without building
     #[arg(long)]
     dry_run: bool,
-    /// Buildx builder to use [default: the current one]
-    #[arg(long)]
-    builder: Option<String>,
     /// Source of upstream base images
     #[arg(long, value_enum, default_value = "auto")]
     bases: BasesChoice,
@@ -124,7 +121,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     // Fail before anything is built.
     push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
-        bake: BakeOptions { pull: args.pull || args.refresh, builder: args.builder.clone() },
+        bake: BakeOptions { pull: args.pull || args.refresh },
         no_cache: args.no_cache,
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
@@ -252,8 +249,7 @@ fn dry_run(
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let platforms = request.built_platforms();
     let source =
-        bases::known(mode, &upstreams, &platforms, options.bake.builder.as_deref(), &context.repository)
-            .unwrap_or(BaseSource::Upstream);
+        bases::known(mode, &upstreams, &platforms, context).unwrap_or(BaseSource::Upstream);
     let environment = BuildEnvironment::detect(&upstreams, source, &options.packages, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = &options.cache {

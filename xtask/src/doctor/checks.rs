@@ -186,7 +186,7 @@ fn platforms(declared: &[Platform], facts: &Facts, context: &Context) -> Result<
         let found = format!("cannot run programs for {}", list(&missing));
         return Ok(Check::new(NAME, State::Missing, found, Some(emulation::remedy(&missing))));
     }
-    let runs = context.docker.builder_platforms(None)?;
+    let runs = context.docker.builder_platforms()?;
     // Leave out microarchitecture levels, such as linux/amd64/v2.
     let all: Vec<Platform> =
         runs.into_iter().filter(|one| !one.to_string().starts_with("linux/amd64/")).collect();
@@ -240,7 +240,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
     // Probe again: the remembered choice may be the fault.
     files::remove(&context.repository.base_choice())?;
-    let choice = bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, None, &quiet)?;
+    let choice = bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, &quiet)?;
     let from = match choice.source {
         BaseSource::Upstream => "upstream images",
         BaseSource::StandIn => "stand-ins from Debian packages",

@@ -21,6 +21,7 @@ mod large_contexts;
 pub mod lock_files;
 pub mod newest;
 pub mod package_date;
+mod other_builders;
 pub mod plan;
 pub mod planner;
 pub mod platform_fault;

@@ -126,8 +126,6 @@ pub struct Target {
 pub struct BakeOptions {
     /// Pull newer base images.
     pub pull: bool,
-    /// The builder; none for the current one.
-    pub builder: Option<String>,
 }
 
 impl Docker {
@@ -149,7 +147,7 @@ impl Docker {
         options: &BakeOptions,
     ) -> Cmd {
         let mut cmd = self
-            .cmd(["buildx", "bake", "--progress=rawjson"])
+            .buildx(["bake", "--progress=rawjson"])
             // Bake always reads `.env` from the current folder; the definition's folder has none.
             .dir(file.parent().unwrap_or(Path::new("/")))
             // The build contexts are then outside the current folder, which Buildx 0.20 and newer would reject.
@@ -167,9 +165,6 @@ impl Docker {
         if options.pull {
             cmd = cmd.arg("--pull");
         }
-        if let Some(builder) = &options.builder {
-            cmd = cmd.arg("--builder").arg(builder);
-        }
         cmd.args(targets)
     }
 
@@ -182,14 +177,10 @@ impl Docker {
         &self,
         reference: &str,
         platform: Option<&Platform>,
-        builder: Option<&str>,
     ) -> Result<Result<(), String>, ProcessError> {
         let mut cmd = self
-            .cmd(["buildx", "build", "--progress=plain", "--output=type=cacheonly"])
+            .buildx(["build", "--progress=plain", "--output=type=cacheonly"])
             .env("BUILDX_NO_DEFAULT_LOAD", "1");
-        if let Some(builder) = builder {
-            cmd = cmd.arg("--builder").arg(builder);
-        }
         if let Some(platform) = platform {
             cmd = cmd.arg(format!("--platform={platform}"));
         }

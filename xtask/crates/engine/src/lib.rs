@@ -7,6 +7,7 @@ pub mod bake_report;
 mod blob;
 pub mod build_cache;
 pub mod builder;
+pub mod builder_state;
 pub mod builds;
 pub mod compose;
 pub mod containers;

@@ -15,7 +15,6 @@ use crate::fingerprint::{self, Fingerprint, StartImage};
 use crate::package_date::{PackageDate, PackageDateChoice};
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::TaggedImage;
-use engine::builder::is_own_builder;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::images::Image;
@@ -70,7 +69,7 @@ impl<'a> Reuse<'a> {
             date: &environment.packages,
             environment,
             keep: options.keeps_images(),
-            uses_engine: is_own_builder(options.bake.builder.as_deref()),
+            uses_engine: context.docker.builder.is_engines_own(),
             pulls: options.bake.pull,
             has_given_age: options.packages != PackageDateChoice::default(),
             repository: &context.repository,
