@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::builder;
 use build::bake::{BuildOptions, bake};
 use build::bases::{self, BaseSource, BasesMode, OWN_PLATFORM};
 use build::bootstrap::bootstrap;
@@ -59,7 +60,7 @@ fn install() -> String {
 }
 
 impl Check {
-    fn new(name: &'static str, state: State, found: impl Into<String>, remedy: Option<String>) -> Check {
+    pub(super) fn new(name: &'static str, state: State, found: impl Into<String>, remedy: Option<String>) -> Check {
         Check {
             name,
             state,
@@ -77,10 +78,11 @@ pub fn examine(manifest: Option<&Manifest>, context: &Context) -> Result<Vec<Che
     let facts = context.docker.facts()?;
     let mut checks = versions(&facts);
     checks.push(daemon(&facts));
-    checks.push(buildkit(&facts, context)?);
+    checks.extend(builder::examine(&facts, context)?);
     checks.push(disk(&facts, context)?);
     checks.push(platforms(&declared_platforms(manifest), &facts, context)?);
-    let builds = facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
+    let has_builder = checks.iter().all(|check| check.name != builder::NAME || check.state != State::Missing);
+    let builds = has_builder && facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
     if let Some(manifest) = manifest {
         // A broken network must not hide the other results.
         checks.extend(network(manifest, builds, context).unwrap_or_else(|error| {
@@ -143,29 +145,6 @@ fn daemon(facts: &Facts) -> Check {
     }
 }
 
-fn buildkit(facts: &Facts, context: &Context) -> Result<Check> {
-    if facts.engine.is_none() || facts.buildx.is_none() {
-        return Ok(Check::new("BuildKit", State::Unknown, "needs an engine and Buildx", None));
-    }
-    let output = context.docker.cmd(["buildx", "inspect"]).capture()?;
-    let value = |key: &str| {
-        let line = output.stdout.lines().find_map(|line| line.trim().strip_prefix(key));
-        line.map(|rest| rest.trim_start_matches(':').trim().to_owned())
-    };
-    let running = value("Status").is_some_and(|status| status == "running");
-    let driver = value("Driver").unwrap_or_else(|| "unknown".into());
-    let version = value("BuildKit version").filter(|version| !version.contains("unknown"));
-    let found = match version {
-        Some(version) => format!("{version}, driver {driver}"),
-        None => format!("in the engine, driver {driver}"),
-    };
-    Ok(if running {
-        Check::new("BuildKit", State::Ok, found, None)
-    } else {
-        Check::new("BuildKit", State::Missing, "the builder is not running", Some("`docker buildx inspect --bootstrap` shows why; `docker buildx use default` selects the engine's own builder".into()))
-    })
-}
-
 /// The platforms that the manifest's services are built for.
 pub fn declared_platforms(manifest: Option<&Manifest>) -> Vec<Platform> {
     let services = manifest.iter().flat_map(|manifest| &manifest.services);
@@ -193,7 +172,7 @@ fn platforms(declared: &[Platform], facts: &Facts, context: &Context) -> Result<
     Ok(Check::new(NAME, State::Ok, list(&all), None))
 }
 
-fn list(platforms: &[Platform]) -> String {
+pub(super) fn list(platforms: &[Platform]) -> String {
     platforms.iter().map(Platform::to_string).collect::<Vec<_>>().join(", ")
 }
 

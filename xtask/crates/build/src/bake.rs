@@ -1,6 +1,7 @@
 //! Runs a build plan with `docker buildx bake`: splits large plans, retries transient failures, and with `--keep-going`
 //! continues without the failed targets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -19,6 +20,7 @@ use engine::bake::BakeOptions;
 use engine::bake_additions::BakeAdditions;
 use engine::bake_report::failed_instruction;
 use engine::context::Context;
+use engine::docker::Docker;
 use engine::dotenv;
 use engine::environment::require_builder;
 use engine::events::{Event, Stream};
@@ -56,6 +58,8 @@ pub struct BakeOutcome {
     pub failures: Vec<BuildFailure>,
     /// The finished steps, in order.
     pub steps: Vec<StepTiming>,
+    /// The digests of images that the builder pushed, by target.
+    pub digests: BTreeMap<String, String>,
 }
 
 impl BuildOptions {
@@ -145,6 +149,10 @@ impl Bakes<'_> {
             self.outcome.steps.extend(steps);
             let Some(failure) = failure else {
                 other_builders::fetch(self.plan, &targets, self.context)?;
+                if let Some(file) = &self.options.bake.metadata {
+                    let digests = Docker::pushed_digests(&files::read(file)?);
+                    self.outcome.digests.extend(digests.context("unexpected metadata from bake")?);
+                }
                 self.outcome.built.append(&mut targets);
                 return Ok(());
             };

@@ -10,6 +10,7 @@ pub mod clean;
 pub mod comparison;
 pub mod context_files;
 mod declared_secrets;
+pub mod direct;
 pub mod environment;
 pub mod estimate;
 mod failure;

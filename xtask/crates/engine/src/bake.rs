@@ -126,6 +126,8 @@ pub struct Target {
 pub struct BakeOptions {
     /// Pull newer base images.
     pub pull: bool,
+    /// Write the results' digests to this file.
+    pub metadata: Option<PathBuf>,
 }
 
 impl Docker {
@@ -165,7 +167,20 @@ impl Docker {
         if options.pull {
             cmd = cmd.arg("--pull");
         }
+        if let Some(file) = &options.metadata {
+            cmd = cmd.arg("--metadata-file").arg(file.display().to_string());
+        }
         cmd.args(targets)
+    }
+
+    /// The digests of pushed images by target, from a metadata file (Docker's manual, "docker buildx bake", `--metadata-file`).
+    ///
+    /// # Errors
+    /// When the text is invalid.
+    pub fn pushed_digests(text: &str) -> serde_json::Result<BTreeMap<String, String>> {
+        let targets: BTreeMap<String, serde_json::Value> = serde_json::from_str(text)?;
+        let digest = |about: &serde_json::Value| Some(about.get("containerimage.digest")?.as_str()?.to_owned());
+        Ok(targets.into_iter().filter_map(|(name, about)| Some((name, digest(&about)?))).collect())
     }
 
     /// Whether a build can start from an image: uses the same daemon, mirrors, proxies and local images. The inner error is

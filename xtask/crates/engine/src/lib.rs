@@ -42,6 +42,7 @@ mod read_ahead;
 pub mod records;
 pub mod registry;
 pub mod registry_client;
+pub mod remote_image;
 pub mod save;
 pub mod side_engine;
 pub mod signs;

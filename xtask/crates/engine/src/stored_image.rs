@@ -248,7 +248,7 @@ fn read_blob(
     Ok(())
 }
 
-fn described(id: String, config: &ImageConfig, names: Vec<String>) -> Image {
+pub(crate) fn described(id: String, config: &ImageConfig, names: Vec<String>) -> Image {
     Image {
         id,
         repo_tags: Some(names),

@@ -259,6 +259,11 @@ impl Repository {
         self.state("push.json")
     }
 
+    /// The digests that a builder has pushed, as bake writes them.
+    pub fn bake_metadata(&self) -> PathBuf {
+        self.state("bake-metadata.json")
+    }
+
     /// Held during pushes, which share the record of digests.
     pub fn push_lock(&self) -> PathBuf {
         self.state("push.lock")
