@@ -80,8 +80,11 @@ pub fn examine(manifest: Option<&Manifest>, context: &Context) -> Result<Vec<Che
     checks.push(daemon(&facts));
     checks.extend(builder::examine(&facts, context)?);
     checks.push(disk(&facts, context)?);
-    checks.push(platforms(&declared_platforms(manifest), &facts, context)?);
     let has_builder = checks.iter().all(|check| check.name != builder::NAME || check.state != State::Missing);
+    checks.push(match has_builder {
+        true => platforms(&declared_platforms(manifest), &facts, context)?,
+        false => Check::new("platforms", State::Unknown, "needs a builder", None),
+    });
     let builds = has_builder && facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
     if let Some(manifest) = manifest {
         // A broken network must not hide the other results.

@@ -102,9 +102,9 @@ fn a_builder_that_does_not_start_is_named_and_no_reason_for_stand_ins() {
         assert!(!text.contains("retry"), "{text}");
     };
     for bases in ["auto", "upstream", "stand-in"] {
-        let fails = |text: &str| engine().on("buildx build*", 1, "", text).on("buildx bake*", 1, "", text);
-        builds(fails(refused).on("buildx inspect far", 0, down, ""), bases);
-        builds(fails(missing).on("buildx inspect far", 1, "", missing), bases);
+        let fails = |text: &str| engine().on("buildx --builder far build*", 1, "", text).on("buildx --builder far bake*", 1, "", text);
+        builds(fails(refused).on("buildx --builder far inspect", 0, down, ""), bases);
+        builds(fails(missing).on("buildx --builder far inspect", 1, "", missing), bases);
     }
 }
 

@@ -23,7 +23,7 @@ use crate::timings::{self, Timings};
 use crate::{built_tag, large_contexts, shared_cache, upstreams};
 use engine::builder::BuilderKind;
 use engine::context::Context;
-use engine::environment::{require_builder, require_engine};
+use engine::environment::{require_engine, require_reachable_builder};
 use engine::images::Image;
 use engine::remote_image::RemoteImage;
 use host::failure::Failure;
@@ -144,17 +144,12 @@ fn baked(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Result<
 fn require_pushing_builder(context: &Context) -> Result<()> {
     const HELP: &str = "choose another with --builder NAME (`docker buildx create --driver docker-container --name NAME` \
                         makes one), or omit --no-load to push from the engine";
-    let is_created = context.docker.builder.kind() == BuilderKind::Created;
-    let is_in_engine = match context.docker.builder_state()? {
-        Ok(state) => state.is_in_engine(),
-        Err(message) => {
-            require_builder(message.trim(), context)?;
-            false
+    require_reachable_builder(context)?;
+    match context.docker.builder.kind() {
+        BuilderKind::Created => Ok(()),
+        BuilderKind::Engine | BuilderKind::OtherEngine => {
+            Err(Failure::machine("an engine's own builder cannot push with --no-load", HELP).into())
         }
-    };
-    match is_created && !is_in_engine {
-        true => Ok(()),
-        false => Err(Failure::machine("an engine's own builder cannot push with --no-load", HELP).into()),
     }
 }
 

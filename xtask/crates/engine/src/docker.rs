@@ -1,10 +1,12 @@
 //! Docker's command line.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 
 use crate::builder::Builder;
+use crate::registry_images::RegistryImages;
 use crate::signs::client_error;
 use crate::tag_watch::TagWatch;
 use host::process::{Cmd, Runner};
@@ -18,6 +20,8 @@ pub struct Docker {
     pub watch: Option<TagWatch>,
     /// Builds images.
     pub builder: Builder,
+    /// The registry whose images are read instead of the engine's.
+    pub registry: Option<Arc<RegistryImages>>,
     /// The context of the engine; `None` for the current one.
     pub context: Option<String>,
 }
@@ -25,7 +29,7 @@ pub struct Docker {
 impl Docker {
     /// Docker through this runner.
     pub fn new(runner: Runner) -> Docker {
-        Docker { runner, watch: None, builder: Builder::default(), context: None }
+        Docker { runner, watch: None, builder: Builder::default(), registry: None, context: None }
     }
 
     /// The engine's current time, which may differ from this machine's.
