@@ -175,8 +175,7 @@ impl ImagesFrom {
         if let Some(text) = &self.registry {
             let cache = BlobCache::new(context.repository.registry_layers());
             let runner = &context.docker.runner;
-            let images =
-                RegistryImages::new(parse(text, "--registry")?, platform.cloned(), cache, runner);
+            let images = RegistryImages::new(parse(text, "--registry")?, platform.cloned(), cache, runner);
             context.docker.registry = Some(Arc::new(images));
         }
         Ok(context)

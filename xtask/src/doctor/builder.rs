@@ -55,9 +55,12 @@ fn daemon(state: &BuilderState, is_own: bool) -> Check {
             let remedy = format!("`docker buildx inspect --bootstrap {name}` starts it now");
             Check::new(NAME, State::Unknown, found, Some(remedy))
         }
-        Some(why) => {
-            Check::new(NAME, State::Missing, format!("the builder {name} is not running: {why}"), Some(remedy()))
-        }
+        Some(why) => Check::new(
+            NAME,
+            State::Missing,
+            format!("the builder {name} is not running: {why}"),
+            Some(remedy()),
+        ),
     }
 }
 
@@ -65,15 +68,14 @@ fn of_node(node: &BuilderNode, state: &BuilderState) -> Check {
     const NODE: &str = "builder node";
     let BuilderNode { name, endpoint, status, .. } = node;
     if node.is_running() {
-        let version = node.version.as_ref().map(|version| format!("BuildKit {version}, ")).unwrap_or_default();
+        let version =
+            node.version.as_ref().map(|version| format!("BuildKit {version}, ")).unwrap_or_default();
         let found = format!("{name} at {endpoint}: running, {version}{}", list(&node.platforms));
         return Check::new(NODE, State::Ok, found, None);
     }
     let why = node.error.as_deref().unwrap_or(status);
-    let remedy = format!(
-        "start it, or remove it: `docker buildx create --name {} --leave --node {name}`",
-        state.name
-    );
+    let remedy =
+        format!("start it, or remove it: `docker buildx create --name {} --leave --node {name}`", state.name);
     Check::new(NODE, State::Unknown, format!("{name} at {endpoint}: {why}"), Some(remedy))
 }
 

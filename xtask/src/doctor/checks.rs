@@ -60,7 +60,12 @@ fn install() -> String {
 }
 
 impl Check {
-    pub(super) fn new(name: &'static str, state: State, found: impl Into<String>, remedy: Option<String>) -> Check {
+    pub(super) fn new(
+        name: &'static str,
+        state: State,
+        found: impl Into<String>,
+        remedy: Option<String>,
+    ) -> Check {
         Check {
             name,
             state,

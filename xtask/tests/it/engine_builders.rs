@@ -14,7 +14,8 @@ impl Client {
     fn of(host: &str) -> Client {
         let client = Client { config: Folder::new() };
         let endpoint = format!("host={host}");
-        let created = client.with(Command::new("docker").args(["context", "create", "far", "--docker", &endpoint]));
+        let created =
+            client.with(Command::new("docker").args(["context", "create", "far", "--docker", &endpoint]));
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
         client
     }
@@ -53,9 +54,14 @@ fn images_built_on_another_engine_reach_this_one() {
         assert_eq!(images(&engine), "", "images were left on the engine that built them");
         // Their fingerprints are those of this build.
         let (code, text) = client.run(&site, &build);
-        assert_eq!((code, text.contains("Up to date: 4 images. Nothing was built.")), (Some(0), true), "{text}");
+        assert_eq!(
+            (code, text.contains("Up to date: 4 images. Nothing was built.")),
+            (Some(0), true),
+            "{text}"
+        );
         // The engine's own builder gives the same images.
-        let (code, text) = client.run(&site, &["build-images", "--variant", "both", "--bases", "stand-in", "--no-cache"]);
+        let (code, text) =
+            client.run(&site, &["build-images", "--variant", "both", "--bases", "stand-in", "--no-cache"]);
         assert_eq!(code, Some(0), "{text}");
         assert_eq!(site.tags(), built);
     }

@@ -76,14 +76,8 @@ pub fn images(
     shared_cache::require_writer(options.cache.as_ref(), context)?;
     publisher.recover()?;
     other_builders::recover(&manifest.project, context)?;
-    let environment = BuildEnvironment::prepare(
-        manifest,
-        &upstreams,
-        &platforms,
-        mode,
-        &options.packages,
-        context,
-    )?;
+    let environment =
+        BuildEnvironment::prepare(manifest, &upstreams, &platforms, mode, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
@@ -267,14 +261,8 @@ pub fn service_tests(
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let period = PackageDateChoice::default();
-    let environment = BuildEnvironment::prepare(
-        manifest,
-        &upstreams,
-        &request.built_platforms(),
-        mode,
-        &period,
-        context,
-    )?;
+    let environment =
+        BuildEnvironment::prepare(manifest, &upstreams, &request.built_platforms(), mode, &period, context)?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
     if plan.requested().is_empty() {

@@ -102,7 +102,12 @@ pub fn build_and_push(
         shared_cache::attach(&mut plan, cache, &manifest.project);
     }
     if !kept.is_empty() {
-        let text = format!("{} up to date in {}, {} to build.", count(kept.len(), "image"), to.registry, plan.images.len());
+        let text = format!(
+            "{} up to date in {}, {} to build.",
+            count(kept.len(), "image"),
+            to.registry,
+            plan.images.len()
+        );
         context.terminal.say(text);
     }
     large_contexts::warn(&plan, &seen, context);
@@ -154,13 +159,19 @@ fn require_pushing_builder(context: &Context) -> Result<()> {
 }
 
 /// The images that the registry has under the tags of a plan, by local tag.
-fn in_registry(plan: &BuildPlan, registry: &Registry, context: &Context) -> Result<BTreeMap<String, RemoteImage>> {
+fn in_registry(
+    plan: &BuildPlan,
+    registry: &Registry,
+    context: &Context,
+) -> Result<BTreeMap<String, RemoteImage>> {
     let mut found = BTreeMap::new();
     for tag in plan.images.iter().flat_map(|image| &image.tagged.tags) {
         let name = tag.at(registry).to_string();
         let image = RemoteImage::look(&name, None, &context.docker.runner);
         context.docker.runner.interrupt.check()?;
-        found.extend(image.with_context(|| format!("cannot look up {name}"))?.map(|image| (tag.to_string(), image)));
+        found.extend(
+            image.with_context(|| format!("cannot look up {name}"))?.map(|image| (tag.to_string(), image)),
+        );
     }
     Ok(found)
 }
@@ -172,7 +183,8 @@ fn push_by_digest(plan: &mut BuildPlan, registry: &Registry) {
         let repository = image.run_tag.at(registry);
         let name = repository.repository();
         target.tags.clear();
-        target.output = vec![format!("type=image,name={name},push=true,push-by-digest=true,name-canonical=true")];
+        target.output =
+            vec![format!("type=image,name={name},push=true,push-by-digest=true,name-canonical=true")];
     }
 }
 
@@ -186,7 +198,8 @@ fn of_outcome(
     let built = plan.images.iter().filter(|image| outcome.built.contains(&image.target));
     let pushed = |image: &crate::plan::PlannedImage| {
         let digest = outcome.digests.get(&image.target);
-        let digest = digest.with_context(|| format!("the builder returned no digest for {}", image.target))?;
+        let digest =
+            digest.with_context(|| format!("the builder returned no digest for {}", image.target))?;
         let tag = image.run_tag.at(registry);
         let name = format!("{}@{digest}", tag.repository());
         let found = RemoteImage::look(&name, None, &context.docker.runner)?;
@@ -220,18 +233,20 @@ fn moves(
     let mut moves = Vec::new();
     let mut digests: BTreeMap<ImageRef, &str> = BTreeMap::new();
     for one in pushed {
-        let mut tags: Vec<ImageRef> = one.tagged.own_tags().map(|tag| tag.at(registry)).collect();
+        let tags: Vec<ImageRef> = one.tagged.own_tags().map(|tag| tag.at(registry)).collect();
         let Some(first) = tags.first().cloned() else { continue };
         let bytes = retag::pushed_manifest(&first, &one.digest, context)?;
         digests.extend(tags.iter().map(|tag| (tag.clone(), one.digest.as_str())));
         let built = project.and_then(|project| built_tag::of_image(&one.image, project, &dates));
-        tags.extend(built.map(|tag| ImageRef::new(first.repository(), tag)));
-        moves.extend(tags.into_iter().map(|reference| RemoteMove {
+        let built = built.map(|tag| (ImageRef::new(first.repository(), tag), true));
+        let all = tags.into_iter().map(|tag| (tag, false)).chain(built);
+        moves.extend(all.map(|(reference, is_fixed)| RemoteMove {
             reference,
             service_image: one.tagged.image.clone(),
             id: Some(one.image.id.clone()),
             bytes: bytes.clone(),
             platforms: BTreeMap::new(),
+            is_fixed,
         }));
     }
     let requested: Vec<TaggedImage> = pushed.iter().map(|one| one.tagged.clone()).collect();
@@ -259,6 +274,7 @@ fn moves(
             id: None,
             bytes: bytes.into_bytes(),
             platforms,
+            is_fixed: false,
         });
     }
     Ok(moves)

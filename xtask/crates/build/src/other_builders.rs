@@ -19,7 +19,9 @@ pub(crate) fn set_platform(plan: &mut BuildPlan, context: &Context) -> Result<()
     }
     let own = context.docker.platform()?.to_string();
     let targets = plan.definition.target.values_mut();
-    targets.filter(|target| target.platforms.is_empty()).for_each(|target| target.platforms.push(own.clone()));
+    targets
+        .filter(|target| target.platforms.is_empty())
+        .for_each(|target| target.platforms.push(own.clone()));
     Ok(())
 }
 

@@ -179,7 +179,8 @@ impl Docker {
     /// When the text is invalid.
     pub fn pushed_digests(text: &str) -> serde_json::Result<BTreeMap<String, String>> {
         let targets: BTreeMap<String, serde_json::Value> = serde_json::from_str(text)?;
-        let digest = |about: &serde_json::Value| Some(about.get("containerimage.digest")?.as_str()?.to_owned());
+        let digest =
+            |about: &serde_json::Value| Some(about.get("containerimage.digest")?.as_str()?.to_owned());
         Ok(targets.into_iter().filter_map(|(name, about)| Some((name, digest(&about)?))).collect())
     }
 

@@ -59,7 +59,8 @@ impl BlobCache {
         path: &Path,
     ) -> Result<File> {
         files::create_dir(&self.folder)?;
-        let partial = tempfile::NamedTempFile::new_in(&self.folder).context("cannot create a file for a layer")?;
+        let partial =
+            tempfile::NamedTempFile::new_in(&self.folder).context("cannot create a file for a layer")?;
         let open = |one: &Descriptor| -> Result<Box<dyn Read>> {
             let copy = partial.as_file().try_clone().context("cannot write a layer")?;
             Ok(Box::new(Copied { from: fetch(one)?, to: copy }))
@@ -124,7 +125,7 @@ mod tests {
         header.set_size(content.len() as u64);
         tar.append_data(&mut header, "file", content).unwrap();
         let tar = tar.into_inner().unwrap();
-        let packed = blob::gzip(&tar);
+        let packed = blob::tests::gzip(&tar);
         let size = Some(packed.len() as u64);
         let descriptor = Descriptor { digest: blob::sha256(&packed), size, ..Descriptor::default() };
         (descriptor, blob::sha256(&tar), packed)
@@ -142,17 +143,23 @@ mod tests {
         let cache = BlobCache::new(folder.path().join("layers"));
         let (descriptor, diff_id, bytes) = layer(b"one");
         let copy = bytes.clone();
-        let fetch = move |_: &Descriptor| -> Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(copy.clone()))) };
+        let fetch =
+            move |_: &Descriptor| -> Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(copy.clone()))) };
         assert_eq!(read(cache.layer(&descriptor, &diff_id, &fetch).unwrap()), bytes);
         let never = |_: &Descriptor| -> Result<Box<dyn Read>> { bail!("fetched again") };
         assert_eq!(read(cache.layer(&descriptor, &diff_id, &never).unwrap()), bytes);
         // The digest of another unpacked layer is not accepted for it.
         let (_, other, _) = layer(b"two");
         assert!(cache.layer(&descriptor, &other, &fetch).unwrap_err().to_string().contains("wrong digest"));
-        let wrong = |_: &Descriptor| -> Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(layer(b"two").2))) };
+        let wrong =
+            |_: &Descriptor| -> Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(layer(b"two").2))) };
         let (third, diff_id, _) = layer(b"six");
         assert!(cache.layer(&third, &diff_id, &wrong).is_err());
-        assert_eq!(fs::read_dir(folder.path().join("layers")).unwrap().count(), 1, "only the verified layer stays");
+        assert_eq!(
+            fs::read_dir(folder.path().join("layers")).unwrap().count(),
+            1,
+            "only the verified layer stays"
+        );
     }
 
     #[test]
@@ -163,7 +170,9 @@ mod tests {
         let cache = BlobCache { folder: folder.path().to_owned(), most: size * 2 + size / 2 };
         for (at, (descriptor, diff_id, bytes)) in layers.iter().enumerate() {
             let bytes = bytes.clone();
-            let fetch = move |_: &Descriptor| -> Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(bytes.clone()))) };
+            let fetch = move |_: &Descriptor| -> Result<Box<dyn Read>> {
+                Ok(Box::new(io::Cursor::new(bytes.clone())))
+            };
             let file = cache.layer(descriptor, diff_id, &fetch).unwrap();
             let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 + at as u64);
             file.set_modified(time).unwrap();

@@ -237,11 +237,8 @@ mod tests {
     #[test]
     fn a_builder_that_was_chosen_is_not_taken_for_the_engines_own() {
         let folder = tempfile::tempdir().unwrap();
-        let client = || Client {
-            docker: None,
-            buildx: Some(folder.path().to_owned()),
-            context: DEFAULT.to_owned(),
-        };
+        let client =
+            || Client { docker: None, buildx: Some(folder.path().to_owned()), context: DEFAULT.to_owned() };
         let is_own = || client().builder(None).is_engines_own();
         assert!(is_own(), "nothing was chosen");
         for (current, own) in [

@@ -173,7 +173,8 @@ mod tests {
         ] {
             assert_eq!(BuilderState::parse(&about(nodes)).why_down().as_deref(), why, "{nodes:?}");
         }
-        let unreachable = "Name:   away\nDriver: \nError:  Cannot connect to the Docker daemon at tcp://127.0.0.1:1.\n";
+        let unreachable =
+            "Name:   away\nDriver: \nError:  Cannot connect to the Docker daemon at tcp://127.0.0.1:1.\n";
         let why = BuilderState::parse(unreachable).why_down();
         assert_eq!(why.as_deref(), Some("Cannot connect to the Docker daemon at tcp://127.0.0.1:1."));
     }

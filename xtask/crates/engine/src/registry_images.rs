@@ -45,7 +45,12 @@ impl fmt::Debug for RegistryImages {
 
 impl RegistryImages {
     /// The images of a registry. Layers are kept in `cache`.
-    pub fn new(registry: Registry, platform: Option<Platform>, cache: BlobCache, runner: &Runner) -> RegistryImages {
+    pub fn new(
+        registry: Registry,
+        platform: Option<Platform>,
+        cache: BlobCache,
+        runner: &Runner,
+    ) -> RegistryImages {
         RegistryImages { registry, platform, cache, runner: runner.clone(), known: Mutex::default() }
     }
 
@@ -60,7 +65,8 @@ impl RegistryImages {
         let place: RemoteReference = name.parse()?;
         let client = RegistryClient::new(place.clone(), &self.runner);
         self.runner.interrupt.check()?;
-        let found = client.find_manifest(place.version()).with_context(|| format!("cannot look up {name}"))?;
+        let found =
+            client.find_manifest(place.version()).with_context(|| format!("cannot look up {name}"))?;
         let Some(manifest) = found else { return Ok(None) };
         let choice = Choice { name: None, platform: self.platform.clone() };
         let image = client.image(&manifest, &choice).with_context(|| format!("cannot read {name}"))?;
@@ -113,7 +119,8 @@ impl RegistryImages {
         let mut manifest = Vec::new();
         let mut written: Vec<String> = Vec::new();
         for image in images {
-            let Known { place, image, config } = known.get(&image.id).with_context(|| not_looked_up(&image.id))?;
+            let Known { place, image, config } =
+                known.get(&image.id).with_context(|| not_looked_up(&image.id))?;
             let client = RegistryClient::new(place.clone(), &self.runner);
             let blob = |digest: &str| oci::hex(digest).map(|hex| format!("blobs/sha256/{hex}"));
             let diff_ids = &image.config.rootfs.diff_ids;
@@ -127,7 +134,10 @@ impl RegistryImages {
                 let name = blob(&layer.digest)?;
                 if !written.contains(&name) {
                     let fetch = |one: &oci::Descriptor| client.blob(one);
-                    let mut file = self.cache.layer(layer, diff_id, &fetch).with_context(|| format!("{place}: layer {}", layer.digest))?;
+                    let mut file = self
+                        .cache
+                        .layer(layer, diff_id, &fetch)
+                        .with_context(|| format!("{place}: layer {}", layer.digest))?;
                     let bytes = file.metadata().context("cannot read a layer")?.len();
                     archive.append_data(&mut header(bytes), &name, &mut file)?;
                     written.push(name.clone());

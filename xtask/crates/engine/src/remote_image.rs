@@ -30,7 +30,11 @@ impl RemoteImage {
     ///
     /// # Errors
     /// When the registry does not answer or denies access, no image fits, or a digest is wrong.
-    pub fn look(reference: &str, platform: Option<&Platform>, runner: &Runner) -> Result<Option<RemoteImage>> {
+    pub fn look(
+        reference: &str,
+        platform: Option<&Platform>,
+        runner: &Runner,
+    ) -> Result<Option<RemoteImage>> {
         let remote: RemoteReference = reference.parse()?;
         let client = RegistryClient::new(remote.clone(), runner);
         let Some(bytes) = client.find_manifest(remote.version())? else { return Ok(None) };
