@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::args::{self, Format, ImagesFrom};
+use crate::args::{self, Format};
 use crate::image_args::{self, OneVariant, ServiceImageArgs};
 use crate::image_sources::PlatformArgs;
+use crate::images_from::ImagesFrom;
 use contents::contents_view::ContentsView;
 use contents::record::Contents;
 use contents::sbom;

@@ -5,7 +5,6 @@ use host::printable::{self, printable};
 use host::render::Render;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -14,11 +13,8 @@ use build::bases::BasesMode;
 use build::changes;
 use build::request::BuildRequest;
 use build::shared_cache::RegistryCache;
-use engine::blob_cache::BlobCache;
 use engine::builds;
 use engine::context::Context;
-use engine::environment::require_engine;
-use engine::registry_images::RegistryImages;
 use model::edition::Edition;
 use model::image_ref::{Registry, Tag};
 use model::manifest::{Manifest, Service};
@@ -146,39 +142,6 @@ impl PlatformChoice {
     /// When it is invalid.
     pub fn platform(&self) -> Result<Option<Platform>> {
         Ok(self.platform.as_deref().map(|text| parse(text, "--platform")).transpose()?)
-    }
-}
-
-/// Where the images of services are.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct ImagesFrom {
-    /// Read the services' images from a registry, HOST[:PORT][/PATH], layer by layer [default: from the engine]
-    #[arg(long, value_name = "REGISTRY")]
-    registry: Option<String>,
-}
-
-impl ImagesFrom {
-    /// Makes sure that an engine answers, if images are read from it.
-    ///
-    /// # Errors
-    /// When none does.
-    pub fn require_engine(&self, context: &Context) -> Result<()> {
-        if self.registry.is_some() { Ok(()) } else { require_engine(context) }
-    }
-
-    /// The context whose images are those of the registry, if one was given.
-    ///
-    /// # Errors
-    /// When the registry is invalid.
-    pub fn context(&self, platform: Option<&Platform>, context: &Context) -> Result<Context> {
-        let mut context = context.clone();
-        if let Some(text) = &self.registry {
-            let cache = BlobCache::new(context.repository.registry_layers());
-            let runner = &context.docker.runner;
-            let images = RegistryImages::new(parse(text, "--registry")?, platform.cloned(), cache, runner);
-            context.docker.registry = Some(Arc::new(images));
-        }
-        Ok(context)
     }
 }
 
@@ -411,7 +374,7 @@ pub fn services<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m 
     })
 }
 
-fn parse<T: FromStr<Err: fmt::Display>>(text: &str, source: &str) -> Result<T, Failure> {
+pub(crate) fn parse<T: FromStr<Err: fmt::Display>>(text: &str, source: &str) -> Result<T, Failure> {
     text.parse().map_err(|error| Failure::usage(format!("{source}: {error}")))
 }
 

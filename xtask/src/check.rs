@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use anyhow::{Result, bail};
 
-use crate::args::{self, FleetArgs, Format, ImagesFrom, PlatformChoice, ServicesArgs};
+use crate::args::{self, FleetArgs, Format, PlatformChoice, ServicesArgs};
+use crate::images_from::ImagesFrom;
 use build::fleet;
 use check::guard::{self, CheckRequest};
 use check::lock::Acceptance;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::args::{self, FleetArgs, Format, ImagesFrom, PlatformChoice};
+use crate::args::{self, FleetArgs, Format, PlatformChoice};
+use crate::images_from::ImagesFrom;
 use build::comparison::Comparison;
 use build::comparison::measure;
 use build::fleet;

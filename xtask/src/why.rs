@@ -4,9 +4,10 @@ use anyhow::Result;
 use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
 
-use crate::args::{self, Format, ImagesFrom};
+use crate::args::{self, Format};
 use crate::image_args::{self, ServiceImageArgs};
 use crate::image_sources::PlatformArgs;
+use crate::images_from::ImagesFrom;
 use contents::difference_view::DifferenceView;
 use contents::sources::compare;
 use engine::context::Context;
