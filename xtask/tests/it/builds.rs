@@ -122,8 +122,6 @@ fn every_command_that_builds_uses_the_chosen_builder() {
         &["build-images", "--no-cache"][..],
         &["build-images", "--bases", "stand-in", "--no-cache"],
         &["build-images", "--push", "--no-load", "--registry", "hub.example/t"],
-        &["test", "--stack-tests"],
-        &["init", "--prove"],
         &["doctor"],
         &["clean", "--cache-only"],
     ] {

@@ -57,6 +57,9 @@ impl BuilderState {
                     state.nodes.push(BuilderNode { name: value.to_owned(), ..BuilderNode::default() })
                 }
                 (true, key) => {
+                    if state.nodes.is_empty() {
+                        state.nodes.push(BuilderNode::default());
+                    }
                     if let Some(node) = state.nodes.last_mut() {
                         node.set(key, value);
                     }

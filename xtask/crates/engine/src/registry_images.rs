@@ -13,7 +13,6 @@ use crate::images::{HistoryEntry, Image};
 use crate::oci::{self, Choice};
 use crate::registry_client::{RegistryClient, RemoteReference};
 use crate::stored_image::{ManifestImage, described};
-use host::failure::Failure;
 use host::process::Runner;
 use model::image_ref::{Registry, path_of, repository_of};
 use model::platform::Platform;
@@ -130,7 +129,7 @@ impl RegistryImages {
             }
             let mut names = Vec::new();
             for (diff_id, layer) in diff_ids.iter().zip(&image.layers) {
-                self.runner.interrupt.check().map_err(Failure::from)?;
+                self.runner.interrupt.check()?;
                 let name = blob(&layer.digest)?;
                 if !written.contains(&name) {
                     let fetch = |one: &oci::Descriptor| client.blob(one);
