@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::args::{self, Format};
 use crate::image_args::{self, OneVariant, ServiceImageArgs};
 use crate::image_sources::PlatformArgs;
+use crate::images_from::ImagesFrom;
 use contents::contents_view::ContentsView;
 use contents::record::Contents;
 use contents::sbom;
@@ -26,6 +27,8 @@ pub struct Args {
     variant: Option<OneVariant>,
     #[command(flatten)]
     service: ServiceImageArgs,
+    #[command(flatten)]
+    images: ImagesFrom,
     #[command(flatten)]
     platform: PlatformArgs,
     /// Output format
@@ -48,6 +51,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask analyze debian:trixie-slim
   # Analyze the image for another platform in its registry
   cargo xtask analyze registry:debian:trixie-slim --platform linux/arm64
+  # Analyze a service's image in a registry
+  cargo xtask analyze api --registry hub.example/t
   # Analyze an archive of `docker save`, or an OCI layout
   cargo xtask analyze debian.tar
   # Write a bill of materials (CycloneDX) too
@@ -61,6 +66,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = args::manifest_if_any(context)?;
     let manifest = manifest.as_ref();
     let (variant, platform) = (args.variant.map(OneVariant::resolve), args.platform.resolve()?);
+    let context = &args.images.context(platform.as_ref(), context)?;
     let source = image_args::find(manifest, &args.image, variant, &args.service, platform.as_ref(), context)?;
     let contents = analyze_source(&source, manifest, context)?;
     if let Some(file) = &args.sbom {

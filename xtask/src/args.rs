@@ -124,8 +124,7 @@ impl PlatformChoice {
     /// # Errors
     /// When the platform or the manifest is invalid.
     pub fn manifest(&self, context: &Context) -> Result<Manifest> {
-        let platform: Option<Platform> =
-            self.platform.as_deref().map(|text| parse(text, "--platform")).transpose()?;
+        let platform = self.platform()?;
         let mut manifest = builds::manifest(context)?;
         if let Some(platform) = platform {
             for service in &mut manifest.services {
@@ -133,6 +132,16 @@ impl PlatformChoice {
             }
         }
         Ok(manifest)
+    }
+}
+
+impl PlatformChoice {
+    /// The platform that was chosen.
+    ///
+    /// # Errors
+    /// When it is invalid.
+    pub fn platform(&self) -> Result<Option<Platform>> {
+        Ok(self.platform.as_deref().map(|text| parse(text, "--platform")).transpose()?)
     }
 }
 
@@ -365,7 +374,7 @@ pub fn services<'m>(manifest: &'m Manifest, names: &[String]) -> Result<Vec<&'m 
     })
 }
 
-fn parse<T: FromStr<Err: fmt::Display>>(text: &str, source: &str) -> Result<T, Failure> {
+pub(crate) fn parse<T: FromStr<Err: fmt::Display>>(text: &str, source: &str) -> Result<T, Failure> {
     text.parse().map_err(|error| Failure::usage(format!("{source}: {error}")))
 }
 

@@ -9,6 +9,7 @@ use crate::compare::compared;
 use crate::push;
 use build::bake::BuildOptions;
 use build::bases::{self, BaseSource, BasesMode};
+use build::direct::{self, Destination};
 use build::environment::BuildEnvironment;
 use build::package_date::{self, PackageDateChoice};
 use build::plan::{BuildPlan, PlannedImage};
@@ -53,6 +54,9 @@ pub struct Args {
     /// Also push NAME:built-… tags, like `push --built-tags`
     #[arg(long, requires = "push")]
     built_tags: bool,
+    /// Let the builder push; the engine stores no image. Needs a builder made by `docker buildx create`
+    #[arg(long, requires = "push", conflicts_with = "pull_built")]
+    no_load: bool,
     /// Pull images that another machine built from the same inputs, and build only the others
     #[arg(long, conflicts_with_all = ["no_cache", "pull", "refresh", "write_cache"])]
     pull_built: bool,
@@ -86,9 +90,6 @@ pub struct Args {
     /// Print the plan and the bake definition without building
     #[arg(long)]
     dry_run: bool,
-    /// Buildx builder to use [default: the current one]
-    #[arg(long)]
-    builder: Option<String>,
     /// Source of upstream base images
     #[arg(long, value_enum, default_value = "auto")]
     bases: BasesChoice,
@@ -120,6 +121,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask build-images api --twice
   # Build and push
   cargo xtask build-images --push --registry registry.company.com/team
+  # Let a remote builder push; this machine stores no image
+  cargo xtask build-images --builder far --push --no-load --registry hub.example/t
   # Pull images that another machine pushed with --built-tags
   cargo xtask build-images --pull-built --registry registry.company.com/team";
 
@@ -133,7 +136,10 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     // Fail before anything is built.
     push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
-        bake: BakeOptions { pull: args.pull || args.refresh, builder: args.builder.clone() },
+        bake: BakeOptions {
+            pull: args.pull || args.refresh,
+            metadata: args.no_load.then(|| context.repository.bake_metadata()),
+        },
         no_cache: args.no_cache,
         keep_going: args.keep_going,
         jobs: args.jobs.and_then(|jobs| usize::try_from(jobs).ok()),
@@ -150,6 +156,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     }
     if args.dry_run {
         return dry_run(&manifest, &request, args.bases.resolve(), &options, context);
+    }
+    if let (true, Some(registry)) = (args.no_load, &registry) {
+        return build_and_push(args, &manifest, &request, &options, registry, context);
     }
     let built = builds::images(&manifest, &request, args.bases.resolve(), &options, context)?;
     if built.pulled > 0 && built.kept + built.pulled == built.images.len() {
@@ -190,8 +199,30 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if args.timings {
         context.terminal.print(printable(&built.timings.text()));
     }
-    let pushed = pushed.map_or(Ok(()), |report| report.check());
-    let Some(failure) = built.failure else { return pushed };
+    finish(pushed.map_or(Ok(()), |report| report.check()), built.failure, context)
+}
+
+/// Builds images that the builder pushes.
+fn build_and_push(
+    args: &Args,
+    manifest: &Manifest,
+    request: &BuildRequest<'_>,
+    options: &BuildOptions,
+    registry: &Registry,
+    context: &Context,
+) -> Result<()> {
+    let to = Destination { registry, fixed_tags: args.fixed_tags, built_tags: args.built_tags };
+    let done = direct::build_and_push(manifest, request, args.bases.resolve(), options, to, context)?;
+    context.terminal.print(done.report.text());
+    if args.timings {
+        context.terminal.print(printable(&done.timings.text()));
+    }
+    finish(done.report.check(), done.failure, context)
+}
+
+/// The result of a run whose push and builds may both have failed.
+fn finish(pushed: Result<()>, failure: Option<Failure>, context: &Context) -> Result<()> {
+    let Some(failure) = failure else { return pushed };
     if let Err(error) = pushed {
         let secrets = &context.docker.runner.secrets;
         context.terminal.error(secrets.mask(&failure::report(&error)));
@@ -284,9 +315,7 @@ fn dry_run(
 ) -> Result<()> {
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let platforms = request.built_platforms();
-    let source =
-        bases::known(mode, &upstreams, &platforms, options.bake.builder.as_deref(), &context.repository)
-            .unwrap_or(BaseSource::Upstream);
+    let source = bases::known(mode, &upstreams, &platforms, context).unwrap_or(BaseSource::Upstream);
     let environment = BuildEnvironment::detect(&upstreams, source, &options.packages, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = &options.cache {

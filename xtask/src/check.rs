@@ -5,12 +5,12 @@ use std::time::SystemTime;
 use anyhow::{Result, bail};
 
 use crate::args::{self, FleetArgs, Format, PlatformChoice, ServicesArgs};
+use crate::images_from::ImagesFrom;
 use build::fleet;
 use check::guard::{self, CheckRequest};
 use check::lock::Acceptance;
 use check::report::CheckReport;
 use engine::context::Context;
-use engine::environment::require_engine;
 use host::failure::Failure;
 
 /// Check images against size limits, baselines and safety rules
@@ -25,6 +25,8 @@ pub struct Args {
     /// Tag to check [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
+    #[command(flatten)]
+    images: ImagesFrom,
     #[command(flatten)]
     platform: PlatformChoice,
     /// Output format
@@ -50,6 +52,8 @@ const HELP: &str = "Examples:
   cargo xtask check --edition all --format markdown
   # Check only services that this branch changed
   cargo xtask check --changed-since origin/main
+  # Check the images in a registry, without an engine
+  cargo xtask check --registry hub.example/t
   # Accept a new size as the baseline
   cargo xtask check api --accept --reason \"pydantic 3\"
 
@@ -83,7 +87,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         bail!(Failure::usage("--allow-growth is empty: state who allows the growth, or why"));
     }
     let (acceptance, since) = (acceptance(args)?, args.fleet.since()?);
-    require_engine(context)?;
+    args.images.require_engine(context)?;
+    let context = &args.images.context(args.platform.platform()?.as_ref(), context)?;
     let mut report = guard::check(&manifest, &request, acceptance.as_ref(), context)?;
     if args.fleet.is_wanted() {
         for &edition in &request.editions {

@@ -12,6 +12,7 @@ use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, estimate,
     init, measure, push, relay, release_check, report, smoke_test, test, verify, vulnerabilities, why,
 };
+use engine::builder::Builder;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::tag_watch::TagWatch;
@@ -34,6 +35,9 @@ struct Cli<C: Subcommand> {
     /// Install and start Docker Engine, Buildx and Compose if missing (Debian or Ubuntu, as root)
     #[arg(long, global = true, help_heading = GLOBAL)]
     with_engine: bool,
+    /// Buildx builder, or docker context whose engine builds [default: $BUILDX_BUILDER, else the current builder]
+    #[arg(long, global = true, value_name = "NAME", help_heading = GLOBAL)]
+    builder: Option<String>,
     /// Print errors only
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     quiet: bool,
@@ -252,7 +256,7 @@ fn run<C: Subcommand + Run>(cli: &Cli<C>, terminal: &Terminal, runner: Runner) -
     let repository = located.map_err(|error| Failure::usage(format!("{error:#}")))?;
     let watch = repository.has_manifest().then(|| TagWatch::new(&repository, terminal));
     let context = Context {
-        docker: Docker { watch, ..Docker::new(runner) },
+        docker: Docker { watch, builder: Builder::select(cli.builder.as_deref()), ..Docker::new(runner) },
         repository,
         terminal: terminal.clone(),
         with_engine: cli.with_engine,

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::args::{self, FleetArgs, Format, PlatformChoice};
+use crate::images_from::ImagesFrom;
 use build::comparison::Comparison;
 use build::comparison::measure;
 use build::fleet;
 use check::lock::Lock;
 use engine::context::Context;
-use engine::environment::require_engine;
 use engine::images::Image;
 use model::edition::Edition;
 use model::image_ref::Tag;
@@ -29,6 +29,8 @@ pub struct Args {
     #[arg(long)]
     tag: Option<String>,
     #[command(flatten)]
+    images: ImagesFrom,
+    #[command(flatten)]
     platform: PlatformChoice,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
@@ -42,6 +44,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask compare
   # For a pull request
   cargo xtask compare --format markdown
+  # Compare the images in a registry, without an engine
+  cargo xtask compare --registry hub.example/t
   # Add download size and attack surface
   cargo xtask compare --fleet
   # Add the download size of an upgrade from 1.0
@@ -54,7 +58,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let services = args::services(&manifest, &args.services)?;
     let edition = args::edition(&manifest, args.edition.as_deref())?;
     let tag = args::tag(&manifest, args.tag.as_deref())?;
-    require_engine(context)?;
+    args.images.require_engine(context)?;
+    let context = &args.images.context(args.platform.platform()?.as_ref(), context)?;
     let mut comparison = compared(&manifest, &services, edition, &tag, None, context)?;
     let since = args.fleet.since()?;
     if args.fleet.is_wanted() {

@@ -109,6 +109,7 @@ fn of_service(
     })?;
     match found {
         Some(image) => Ok(ImageToAnalyze { reference, image }),
+        None if context.docker.registry.is_some() => bail!("image {reference} is not in the registry"),
         None if service.pulled.is_some() => {
             bail!("image {reference} is not in the engine\nhelp: docker pull {reference}")
         }

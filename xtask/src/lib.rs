@@ -18,6 +18,7 @@ mod estimate;
 mod help;
 mod image_args;
 mod image_sources;
+mod images_from;
 mod init;
 mod locked_volumes;
 mod measure;

@@ -7,6 +7,7 @@ use host::program::PROGRAM;
 use crate::args::{self, Format};
 use crate::image_args::{self, ServiceImageArgs};
 use crate::image_sources::PlatformArgs;
+use crate::images_from::ImagesFrom;
 use contents::difference_view::DifferenceView;
 use contents::sources::compare;
 use engine::context::Context;
@@ -25,6 +26,8 @@ pub struct Args {
     #[command(flatten)]
     service: ServiceImageArgs,
     #[command(flatten)]
+    images: ImagesFrom,
+    #[command(flatten)]
     platform: PlatformArgs,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
@@ -41,6 +44,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask why hybrid:latest-simple hybrid:latest-enterprise
   # Compare an archive with an image in its registry
   cargo xtask why nginx.tar registry:nginx:1.26
+  # Compare a service's images in a registry
+  cargo xtask why api --registry hub.example/t
   # For a pull request
   cargo xtask why api --format markdown";
 
@@ -51,6 +56,7 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = args::manifest_if_any(context)?;
     let (manifest, platform) = (manifest.as_ref(), args.platform.resolve()?);
+    let context = &args.images.context(platform.as_ref(), context)?;
     let services = manifest.map(|manifest| manifest.services.as_slice()).unwrap_or_default();
     let is_service = |name: &str| services.iter().any(|service| service.name == name);
     let has_twin = |name: &str| services.iter().any(|service| service.name == name && service.has_twin());

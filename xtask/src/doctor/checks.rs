@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::builder;
 use build::bake::{BuildOptions, bake};
 use build::bases::{self, BaseSource, BasesMode, OWN_PLATFORM};
 use build::bootstrap::bootstrap;
@@ -59,7 +60,12 @@ fn install() -> String {
 }
 
 impl Check {
-    fn new(name: &'static str, state: State, found: impl Into<String>, remedy: Option<String>) -> Check {
+    pub(super) fn new(
+        name: &'static str,
+        state: State,
+        found: impl Into<String>,
+        remedy: Option<String>,
+    ) -> Check {
         Check {
             name,
             state,
@@ -77,10 +83,14 @@ pub fn examine(manifest: Option<&Manifest>, context: &Context) -> Result<Vec<Che
     let facts = context.docker.facts()?;
     let mut checks = versions(&facts);
     checks.push(daemon(&facts));
-    checks.push(buildkit(&facts, context)?);
+    checks.extend(builder::examine(&facts, context)?);
     checks.push(disk(&facts, context)?);
-    checks.push(platforms(&declared_platforms(manifest), &facts, context)?);
-    let builds = facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
+    let has_builder = checks.iter().all(|check| check.name != builder::NAME || check.state != State::Missing);
+    checks.push(match has_builder {
+        true => platforms(&declared_platforms(manifest), &facts, context)?,
+        false => Check::new("platforms", State::Unknown, "needs a builder", None),
+    });
+    let builds = has_builder && facts.engine >= Some(LEAST_ENGINE) && facts.buildx >= Some(LEAST_BUILDX);
     if let Some(manifest) = manifest {
         // A broken network must not hide the other results.
         checks.extend(network(manifest, builds, context).unwrap_or_else(|error| {
@@ -143,29 +153,6 @@ fn daemon(facts: &Facts) -> Check {
     }
 }
 
-fn buildkit(facts: &Facts, context: &Context) -> Result<Check> {
-    if facts.engine.is_none() || facts.buildx.is_none() {
-        return Ok(Check::new("BuildKit", State::Unknown, "needs an engine and Buildx", None));
-    }
-    let output = context.docker.cmd(["buildx", "inspect"]).capture()?;
-    let value = |key: &str| {
-        let line = output.stdout.lines().find_map(|line| line.trim().strip_prefix(key));
-        line.map(|rest| rest.trim_start_matches(':').trim().to_owned())
-    };
-    let running = value("Status").is_some_and(|status| status == "running");
-    let driver = value("Driver").unwrap_or_else(|| "unknown".into());
-    let version = value("BuildKit version").filter(|version| !version.contains("unknown"));
-    let found = match version {
-        Some(version) => format!("{version}, driver {driver}"),
-        None => format!("in the engine, driver {driver}"),
-    };
-    Ok(if running {
-        Check::new("BuildKit", State::Ok, found, None)
-    } else {
-        Check::new("BuildKit", State::Missing, "the builder is not running", Some("`docker buildx inspect --bootstrap` shows why; `docker buildx use default` selects the engine's own builder".into()))
-    })
-}
-
 /// The platforms that the manifest's services are built for.
 pub fn declared_platforms(manifest: Option<&Manifest>) -> Vec<Platform> {
     let services = manifest.iter().flat_map(|manifest| &manifest.services);
@@ -186,14 +173,14 @@ fn platforms(declared: &[Platform], facts: &Facts, context: &Context) -> Result<
         let found = format!("cannot run programs for {}", list(&missing));
         return Ok(Check::new(NAME, State::Missing, found, Some(emulation::remedy(&missing))));
     }
-    let runs = context.docker.builder_platforms(None)?;
+    let runs = context.docker.builder_platforms()?;
     // Leave out microarchitecture levels, such as linux/amd64/v2.
     let all: Vec<Platform> =
         runs.into_iter().filter(|one| !one.to_string().starts_with("linux/amd64/")).collect();
     Ok(Check::new(NAME, State::Ok, list(&all), None))
 }
 
-fn list(platforms: &[Platform]) -> String {
+pub(super) fn list(platforms: &[Platform]) -> String {
     platforms.iter().map(Platform::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -240,7 +227,7 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
     let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
     // Probe again: the remembered choice may be the fault.
     files::remove(&context.repository.base_choice())?;
-    let choice = bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, None, &quiet)?;
+    let choice = bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, &quiet)?;
     let from = match choice.source {
         BaseSource::Upstream => "upstream images",
         BaseSource::StandIn => "stand-ins from Debian packages",

@@ -1,5 +1,6 @@
 //! Subcommand: `cargo xtask doctor`.
 
+mod builder;
 pub mod checks;
 
 use anyhow::Result;

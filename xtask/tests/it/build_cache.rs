@@ -54,12 +54,12 @@ fn a_builder_that_cannot_write_a_cache_is_named_before_anything_is_built() {
     assert!(docker.calls().iter().all(|call| !call.starts_with("buildx b")), "{:?}", docker.calls());
     // Reading asks nothing more of a builder, and another driver writes.
     let docker = FakeDocker::new().alive().on(
-        "buildx inspect other",
+        "buildx --builder other inspect",
         0,
         "Name: other\nDriver: docker-container\n",
         "",
     );
     let output = docker.run(&repository, &[&args[..], &["--builder", "other"]].concat());
     assert!(!told(&output, &repository).contains("cannot write its cache"));
-    assert!(docker.calls().contains(&"buildx inspect other".to_owned()), "{:?}", docker.calls());
+    assert!(docker.calls().contains(&"buildx --builder other inspect".to_owned()), "{:?}", docker.calls());
 }

@@ -102,9 +102,46 @@ fn a_builder_that_does_not_start_is_named_and_no_reason_for_stand_ins() {
         assert!(!text.contains("retry"), "{text}");
     };
     for bases in ["auto", "upstream", "stand-in"] {
-        let fails = |text: &str| engine().on("buildx build*", 1, "", text).on("buildx bake*", 1, "", text);
-        builds(fails(refused).on("buildx inspect far", 0, down, ""), bases);
-        builds(fails(missing).on("buildx inspect far", 1, "", missing), bases);
+        let fails = |text: &str| {
+            engine().on("buildx --builder far build*", 1, "", text).on(
+                "buildx --builder far bake*",
+                1,
+                "",
+                text,
+            )
+        };
+        builds(fails(refused).on("buildx --builder far inspect", 0, down, ""), bases);
+        builds(fails(missing).on("buildx --builder far inspect", 1, "", missing), bases);
+    }
+}
+
+#[test]
+fn every_command_that_builds_uses_the_chosen_builder() {
+    let missing = "ERROR: no builder \"far\" found\n";
+    for command in [
+        &["build-images", "--no-cache"][..],
+        &["build-images", "--bases", "stand-in", "--no-cache"],
+        &["build-images", "--push", "--no-load", "--registry", "hub.example/t"],
+        &["doctor"],
+        &["clean", "--cache-only"],
+    ] {
+        for by_option in [true, false] {
+            let repository = on_stand_ins();
+            let docker = engine().on("buildx --builder far *", 1, "", missing).on("container ls*", 0, "", "");
+            let mut args = command.to_vec();
+            if by_option {
+                args.extend(["--builder", "far"]);
+            }
+            let env = if by_option { "" } else { "far" };
+            let output = docker.command(&repository, &args).env("BUILDX_BUILDER", env).output().unwrap();
+            let text = told(&output, &repository);
+            assert_ne!(output.status.code(), Some(0), "{command:?}: {text}");
+            assert!(text.contains("no builder \"far\" found"), "{command:?}: {text}");
+            let own = ["buildx b", "buildx inspect", "buildx du", "buildx prune"];
+            let others =
+                docker.calls().into_iter().filter(|call| own.iter().any(|own| call.starts_with(own)));
+            assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{command:?} used another builder");
+        }
     }
 }
 

@@ -73,6 +73,23 @@ fn processes_start_in_one_module() {
     }
 }
 
+#[test]
+fn builds_use_the_run_s_builder() {
+    // `Docker::buildx` adds the builder. These need none: versions, registries, and bake's own files. The engine's own builder resolves
+    // the tags that the client cannot.
+    let others = ["\"version\"", "\"imagetools\"", "\"bake\", \"--print\""];
+    for (path, text) in sources().filter(|(path, _)| !path.ends_with("engine/src/builder.rs")) {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for (at, _) in text.match_indices("cmd([\"buildx\", ").chain(text.match_indices("cmd([ \"buildx\", "))
+        {
+            let rest = text[at..].split_once("\"buildx\", ").unwrap().1;
+            let names_builder = rest.starts_with("\"build\", \"--builder\", &builder,");
+            let is_other = others.iter().any(|other| rest.starts_with(other));
+            assert!(is_other || names_builder, "{}: use Docker::buildx: {}", path.display(), &rest[..40]);
+        }
+    }
+}
+
 /// Uses of the standard library's streams, whose print macros panic if a stream is closed or full.
 fn bare_prints(text: &str) -> Vec<String> {
     fn walk(tokens: TokenStream, out: &mut Vec<String>) {

@@ -32,6 +32,7 @@ mod engine_adoption;
 mod engine_analyze;
 mod engine_attest;
 mod engine_build_settings;
+mod engine_builders;
 mod engine_builds;
 mod engine_cache;
 mod engine_check;

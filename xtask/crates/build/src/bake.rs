@@ -1,12 +1,14 @@
 //! Runs a build plan with `docker buildx bake`: splits large plans, retries transient failures, and with `--keep-going`
 //! continues without the failed targets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use crate::declared_secrets;
 use crate::failure::{BuildFailure, FailedStep, combined};
+use crate::other_builders;
 use crate::package_date::PackageDateChoice;
 use crate::plan::BuildPlan;
 use crate::platform_fault;
@@ -18,6 +20,7 @@ use engine::bake::BakeOptions;
 use engine::bake_additions::BakeAdditions;
 use engine::bake_report::failed_instruction;
 use engine::context::Context;
+use engine::docker::Docker;
 use engine::dotenv;
 use engine::environment::require_builder;
 use engine::events::{Event, Stream};
@@ -55,6 +58,8 @@ pub struct BakeOutcome {
     pub failures: Vec<BuildFailure>,
     /// The finished steps, in order.
     pub steps: Vec<StepTiming>,
+    /// The digests of images that the builder pushed, by target.
+    pub digests: BTreeMap<String, String>,
 }
 
 impl BuildOptions {
@@ -86,6 +91,9 @@ const ATTEMPTS: u32 = 3;
 /// When bake cannot be run, the engine or the builder does not work, or the user interrupts. Failed builds are reported in
 /// the outcome.
 pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Result<BakeOutcome> {
+    let mut plan = plan.clone();
+    other_builders::set_platform(&mut plan, context)?;
+    let plan = &plan;
     secret_arguments::register(&plan.definition, &context.docker.runner.secrets)?;
     let json = plan.definition.json().context("the bake definition")?;
     // Build arguments of a Compose file may hold secrets.
@@ -96,12 +104,10 @@ pub fn bake(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Resu
     let version = || Ok(context.docker.buildx_version()?);
     let additions = BakeAdditions::new(&plan.definition, &file, version)?.with_variables(variables);
     let mut bakes = Bakes { plan, options, additions, context, outcome: BakeOutcome::default() };
-    for targets in plan.bakes(options.jobs) {
-        bakes.add(targets)?;
-        if bakes.must_stop() {
-            break;
-        }
-    }
+    let result = bakes.all();
+    let tidied = other_builders::tidy(plan, context);
+    // The first error is the useful one.
+    result.and(tidied)?;
     Ok(bakes.outcome)
 }
 
@@ -115,6 +121,16 @@ struct Bakes<'a> {
 }
 
 impl Bakes<'_> {
+    fn all(&mut self) -> Result<()> {
+        for targets in self.plan.bakes(self.options.jobs) {
+            self.add(targets)?;
+            if self.must_stop() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn must_stop(&self) -> bool {
         !self.outcome.failures.is_empty() && !self.options.keep_going
     }
@@ -132,6 +148,11 @@ impl Bakes<'_> {
             let (failure, steps) = self.once(&targets)?;
             self.outcome.steps.extend(steps);
             let Some(failure) = failure else {
+                other_builders::fetch(self.plan, &targets, self.context)?;
+                if let Some(file) = &self.options.bake.metadata {
+                    let digests = Docker::pushed_digests(&files::read(file)?);
+                    self.outcome.digests.extend(digests.context("unexpected metadata from bake")?);
+                }
                 self.outcome.built.append(&mut targets);
                 return Ok(());
             };
@@ -203,10 +224,10 @@ impl Bakes<'_> {
         }
         let text = stream.text();
         let mut failure = BuildFailure::new(failed, &text, &all, self.plan, repository);
-        platform_fault::explain(&mut failure, self.plan, self.options.bake.builder.as_deref(), self.context)?;
+        platform_fault::explain(&mut failure, self.plan, self.context)?;
         if failed_instruction(&text).is_none() {
             // No instruction failed, so the builder may be broken.
-            require_builder(self.options.bake.builder.as_deref(), &failure.error, self.context)?;
+            require_builder(&failure.error, self.context)?;
         }
         Ok((Some(failure), steps))
     }

@@ -15,7 +15,6 @@ use engine::labels;
 use engine::signs::Cause;
 use host::failure::{Failure, FailureClass};
 use host::files;
-use host::paths::Repository;
 use host::process::Runner;
 use model::manifest::{HostContext, StandIn, Upstream};
 use model::platform::Platform;
@@ -81,19 +80,18 @@ pub fn choose(
     mode: BasesMode,
     upstreams: &[&Upstream],
     platforms: &[Option<Platform>],
-    builder: Option<&str>,
     context: &Context,
 ) -> Result<BaseChoice> {
     let (repository, terminal) = (&context.repository, &context.terminal);
-    let (references, engine) = (names(upstreams, platforms), engine(builder));
+    let (references, engine) = (names(upstreams, platforms), engine(context));
     let decided = |source, reason: String| BaseChoice { source, reason, decided: now(), references, engine };
     let choice = match mode {
         BasesMode::Upstream => decided(BaseSource::Upstream, "set with --bases".into()),
         BasesMode::StandIn => decided(BaseSource::StandIn, "set with --bases".into()),
-        BasesMode::Auto => match remembered(upstreams, platforms, builder, repository) {
+        BasesMode::Auto => match remembered(upstreams, platforms, context) {
             Some(choice) => choice,
             None => {
-                let (source, reason) = resolve(upstreams, platforms, builder, context)?;
+                let (source, reason) = resolve(upstreams, platforms, context)?;
                 let choice = decided(source, reason);
                 let json = serde_json::to_vec_pretty(&choice).context("the choice of bases")?;
                 files::write_atomically(&repository.base_choice(), &json)?;
@@ -116,15 +114,13 @@ pub fn known(
     mode: BasesMode,
     upstreams: &[&Upstream],
     platforms: &[Option<Platform>],
-    builder: Option<&str>,
-    repository: &Repository,
+    context: &Context,
 ) -> Option<BaseSource> {
     match mode {
         BasesMode::Upstream => Some(BaseSource::Upstream),
         BasesMode::StandIn => Some(BaseSource::StandIn),
         BasesMode::Auto => {
-            let remembered =
-                remembered(upstreams, platforms, builder, repository).map(|choice| choice.source);
+            let remembered = remembered(upstreams, platforms, context).map(|choice| choice.source);
             // `choose` does the same if no image needs to be resolved.
             remembered.or_else(|| upstreams.is_empty().then_some(BaseSource::Upstream))
         }
@@ -135,14 +131,13 @@ pub fn known(
 fn remembered(
     upstreams: &[&Upstream],
     platforms: &[Option<Platform>],
-    builder: Option<&str>,
-    repository: &Repository,
+    context: &Context,
 ) -> Option<BaseChoice> {
-    let text = files::read_if_there(&repository.base_choice()).ok()??;
+    let text = files::read_if_there(&context.repository.base_choice()).ok()??;
     let choice: BaseChoice = serde_json::from_str(&text).ok()?;
     let is_fresh = now().saturating_sub(choice.decided) < REMEMBERED.as_secs();
     let covers = names(upstreams, platforms).iter().all(|name| choice.references.contains(name));
-    (is_fresh && covers && choice.engine == engine(builder)).then_some(choice)
+    (is_fresh && covers && choice.engine == engine(context)).then_some(choice)
 }
 
 fn now() -> u64 {
@@ -160,21 +155,20 @@ fn names(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Vec<String>
 }
 
 /// The builder and the engine in use.
-fn engine(builder: Option<&str>) -> String {
+fn engine(context: &Context) -> String {
     let variable = |name| std::env::var(name).unwrap_or_default();
-    let builder = builder.map_or_else(|| variable("BUILDX_BUILDER"), str::to_owned);
+    let builder = context.docker.builder.name().unwrap_or_default();
     format!("{builder}|{}|{}", variable("DOCKER_HOST"), variable("DOCKER_CONTEXT"))
 }
 
 fn resolve(
     upstreams: &[&Upstream],
     platforms: &[Option<Platform>],
-    builder: Option<&str>,
     context: &Context,
 ) -> Result<(BaseSource, String)> {
     let all = upstreams.iter().flat_map(|upstream| platforms.iter().map(|one| (&upstream.reference, one)));
     for (reference, platform) in all {
-        let ask = || context.docker.resolves(reference, platform.as_ref(), builder);
+        let ask = || context.docker.resolves(reference, platform.as_ref());
         let mut result = ask()?;
         if matches!(&result, Err(stderr) if Cause::of_registry(stderr).class().is_transient()) {
             result = ask()?;
@@ -183,7 +177,7 @@ fn resolve(
         context.docker.runner.interrupt.check()?;
         let error = error_line(&stderr).unwrap_or(stderr);
         // A broken builder does not mean that the registry is unreachable.
-        require_builder(builder, &error, context)?;
+        require_builder(&error, context)?;
         return reason_for_stand_ins(reference, &error).map(|reason| (BaseSource::StandIn, reason));
     }
     Ok((BaseSource::Upstream, "the engine resolves every upstream image".into()))

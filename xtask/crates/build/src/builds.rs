@@ -22,7 +22,7 @@ use crate::reuse::pull::PulledImage;
 use crate::reuse::seen::Seen;
 use crate::reuse::{Remaining, Reuse};
 use crate::timings::Timings;
-use crate::{large_contexts, shared_cache, timings, upstreams};
+use crate::{large_contexts, other_builders, shared_cache, timings, upstreams};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::images::Image;
@@ -73,18 +73,11 @@ pub fn images(
         return Ok(built);
     }
     require_engine(context)?;
-    let builder = options.bake.builder.as_deref();
-    shared_cache::require_writer(options.cache.as_ref(), builder, context)?;
+    shared_cache::require_writer(options.cache.as_ref(), context)?;
     publisher.recover()?;
-    let environment = BuildEnvironment::prepare(
-        manifest,
-        &upstreams,
-        &platforms,
-        mode,
-        builder,
-        &options.packages,
-        context,
-    )?;
+    other_builders::recover(&manifest.project, context)?;
+    let environment =
+        BuildEnvironment::prepare(manifest, &upstreams, &platforms, mode, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
@@ -137,8 +130,7 @@ fn up_to_date(
     context: &Context,
 ) -> Option<BuiltImages> {
     let platforms = request.built_platforms();
-    let source =
-        bases::known(mode, upstreams, &platforms, options.bake.builder.as_deref(), &context.repository)?;
+    let source = bases::known(mode, upstreams, &platforms, context)?;
     let (tags, environment) = thread::scope(|scope| {
         let tags = scope.spawn(|| context.docker.list_tags());
         let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context);
@@ -269,15 +261,8 @@ pub fn service_tests(
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
     let period = PackageDateChoice::default();
-    let environment = BuildEnvironment::prepare(
-        manifest,
-        &upstreams,
-        &request.built_platforms(),
-        mode,
-        None,
-        &period,
-        context,
-    )?;
+    let environment =
+        BuildEnvironment::prepare(manifest, &upstreams, &request.built_platforms(), mode, &period, context)?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
     if plan.requested().is_empty() {
@@ -327,5 +312,5 @@ fn environment(
 ) -> Result<BuildEnvironment> {
     let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
     let period = PackageDateChoice::default();
-    BuildEnvironment::prepare(manifest, &upstreams, OWN_PLATFORM, mode, None, &period, context)
+    BuildEnvironment::prepare(manifest, &upstreams, OWN_PLATFORM, mode, &period, context)
 }

@@ -11,6 +11,7 @@ use crate::bootstrap::bootstrap;
 use crate::package_date::{self, PackageDate, PackageDateChoice};
 use crate::publish::run_tags;
 use engine::context::Context;
+use engine::environment::require_reachable_builder;
 use engine::trust::Trust;
 use model::manifest::{Manifest, Upstream};
 use model::platform::Platform;
@@ -42,11 +43,11 @@ impl BuildEnvironment {
         upstreams: &[&Upstream],
         platforms: &[Option<Platform>],
         mode: BasesMode,
-        builder: Option<&str>,
         packages: &PackageDateChoice,
         context: &Context,
     ) -> Result<BuildEnvironment> {
-        let choice = bases::choose(mode, upstreams, platforms, builder, context)?;
+        require_reachable_builder(context)?;
+        let choice = bases::choose(mode, upstreams, platforms, context)?;
         let environment = BuildEnvironment::detect(upstreams, choice.source, packages, context)?;
         if choice.source == BaseSource::StandIn {
             bases::require_stand_ins(upstreams, platforms)?;

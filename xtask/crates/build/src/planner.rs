@@ -7,6 +7,7 @@ use crate::bases::{BaseSource, context_key};
 use crate::bootstrap::{self, ROOT_FS};
 use crate::environment::BuildEnvironment;
 use crate::image_labels;
+use crate::other_builders;
 use crate::package_date;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::{BuildRequest, ServiceImage, TaggedImage};
@@ -111,7 +112,7 @@ impl<'a> Planner<'a> {
         for test in &self.manifest.stack_tests {
             let mut target = self.target(&test.dockerfile);
             target.tags = vec![stack_test_image(self.manifest, test)];
-            target.output = vec!["type=docker".into()];
+            target.output = vec![other_builders::ENGINE.into()];
             names.push(self.add(format!("stack-test-{}", test.name), target, Some(&test.dockerfile)));
         }
         self.finish(names)
@@ -177,7 +178,7 @@ impl<'a> Planner<'a> {
         ));
         target.tags = vec![run_tag.to_string()];
         // `docker` rather than `image`: a builder in a container must load its result into the engine.
-        target.output = vec!["type=docker".into()];
+        target.output = vec![other_builders::ENGINE.into()];
         let variant_name = if service.has_twin() { format!("-{variant}") } else { String::new() };
         let mut name = format!("{}{}{variant_name}{suffix}", service.name, edition.suffix());
         // Another service's name may end like a variant, or start like a base's target.

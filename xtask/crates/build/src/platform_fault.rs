@@ -1,4 +1,4 @@
-//! Failures of builds for a platform: the engine cannot run its programs, or a base has no image for it.
+//! Failures of builds for a platform: the engine cannot run its programs, or the builder gets no image of a base for it.
 
 use anyhow::Result;
 
@@ -24,18 +24,13 @@ const UNRESOLVED: &str = "failed to resolve source metadata for";
 ///
 /// # Errors
 /// When docker cannot be started.
-pub(crate) fn explain(
-    failure: &mut BuildFailure,
-    plan: &BuildPlan,
-    builder: Option<&str>,
-    context: &Context,
-) -> Result<()> {
+pub(crate) fn explain(failure: &mut BuildFailure, plan: &BuildPlan, context: &Context) -> Result<()> {
     let targets = failure.targets.iter().filter_map(|name| plan.definition.target.get(name));
     let Some(platform) = targets.flat_map(|target| &target.platforms).next() else { return Ok(()) };
     let Ok(platform) = platform.parse::<Platform>() else { return Ok(()) };
     let text = format!("{}\n{}", failure.error, failure.tail.join("\n"));
     if text.to_lowercase().contains(WRONG_ARCHITECTURE) {
-        let runs = context.docker.builder_platforms(builder)?;
+        let runs = context.docker.builder_platforms()?;
         if runs.iter().any(|one| one.is_wanted(&platform)) {
             failure.remedy = Some(format!(
                 "the failed program was built for another architecture; install its {platform} version"
@@ -50,12 +45,18 @@ pub(crate) fn explain(
         ));
     } else if let Some(reference) = unresolved(&text, plan)
         && let Some(image) = context.docker.look(&reference)?
-        && !image.platform().is_wanted(&platform)
     {
-        failure.remedy = Some(format!(
-            "the engine has {reference} only for {}: make its registry reachable, with an image for {platform}",
-            image.platform()
-        ));
+        if !image.platform().is_wanted(&platform) {
+            failure.remedy = Some(format!(
+                "the engine has {reference} only for {}: make its registry reachable, with an image for {platform}",
+                image.platform()
+            ));
+        } else if !context.docker.builder.is_engines_own() {
+            failure.remedy = Some(format!(
+                "this builder does not use the engine's images: push {reference} to a registry that the builder \
+                 reaches, declare it as [base.NAME], or use the engine's own builder (--builder default)"
+            ));
+        }
     }
     Ok(())
 }

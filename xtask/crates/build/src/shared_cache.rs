@@ -35,15 +35,15 @@ pub fn attach(plan: &mut BuildPlan, cache: &RegistryCache, project: &str) {
 ///
 /// # Errors
 /// [`Failure`] when it cannot.
-pub fn require_writer(cache: Option<&RegistryCache>, builder: Option<&str>, context: &Context) -> Result<()> {
+pub fn require_writer(cache: Option<&RegistryCache>, context: &Context) -> Result<()> {
     if !cache.is_some_and(|cache| cache.write) {
         return Ok(());
     }
-    match context.docker.writes_registry_cache(builder) {
+    match context.docker.writes_registry_cache() {
         Ok(true) => return Ok(()),
         Ok(false) => {}
         Err(error) => {
-            require_builder(builder, &error_line(&error.tail).unwrap_or_default(), context)?;
+            require_builder(&error_line(&error.tail).unwrap_or_default(), context)?;
             return Err(error.into());
         }
     }

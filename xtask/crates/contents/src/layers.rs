@@ -118,7 +118,8 @@ fn read(
     };
     context.terminal.say(format!("{action} {what}{}", cache.note()));
     let lines = context.terminal.lines();
-    let line = lines.add("docker save", 0);
+    let source = if context.docker.registry.is_some() { "registry" } else { "docker save" };
+    let line = lines.add(source, 0);
     // An unpacked blob is named by its own digest, which is also the layer's.
     let skip = |name: &str| {
         name.strip_prefix("blobs/sha256/").is_some_and(|hex| known.contains_key(&format!("sha256:{hex}")))

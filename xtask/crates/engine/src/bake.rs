@@ -126,8 +126,8 @@ pub struct Target {
 pub struct BakeOptions {
     /// Pull newer base images.
     pub pull: bool,
-    /// The builder; none for the current one.
-    pub builder: Option<String>,
+    /// Write the results' digests to this file.
+    pub metadata: Option<PathBuf>,
 }
 
 impl Docker {
@@ -149,7 +149,7 @@ impl Docker {
         options: &BakeOptions,
     ) -> Cmd {
         let mut cmd = self
-            .cmd(["buildx", "bake", "--progress=rawjson"])
+            .buildx(["bake", "--progress=rawjson"])
             // Bake always reads `.env` from the current folder; the definition's folder has none.
             .dir(file.parent().unwrap_or(Path::new("/")))
             // The build contexts are then outside the current folder, which Buildx 0.20 and newer would reject.
@@ -167,10 +167,21 @@ impl Docker {
         if options.pull {
             cmd = cmd.arg("--pull");
         }
-        if let Some(builder) = &options.builder {
-            cmd = cmd.arg("--builder").arg(builder);
+        if let Some(file) = &options.metadata {
+            cmd = cmd.arg("--metadata-file").arg(file.display().to_string());
         }
         cmd.args(targets)
+    }
+
+    /// The digests of pushed images by target, from a metadata file (Docker's manual, "docker buildx bake", `--metadata-file`).
+    ///
+    /// # Errors
+    /// When the text is invalid.
+    pub fn pushed_digests(text: &str) -> serde_json::Result<BTreeMap<String, String>> {
+        let targets: BTreeMap<String, serde_json::Value> = serde_json::from_str(text)?;
+        let digest =
+            |about: &serde_json::Value| Some(about.get("containerimage.digest")?.as_str()?.to_owned());
+        Ok(targets.into_iter().filter_map(|(name, about)| Some((name, digest(&about)?))).collect())
     }
 
     /// Whether a build can start from an image: uses the same daemon, mirrors, proxies and local images. The inner error is
@@ -182,14 +193,10 @@ impl Docker {
         &self,
         reference: &str,
         platform: Option<&Platform>,
-        builder: Option<&str>,
     ) -> Result<Result<(), String>, ProcessError> {
         let mut cmd = self
-            .cmd(["buildx", "build", "--progress=plain", "--output=type=cacheonly"])
+            .buildx(["build", "--progress=plain", "--output=type=cacheonly"])
             .env("BUILDX_NO_DEFAULT_LOAD", "1");
-        if let Some(builder) = builder {
-            cmd = cmd.arg("--builder").arg(builder);
-        }
         if let Some(platform) = platform {
             cmd = cmd.arg(format!("--platform={platform}"));
         }

@@ -1,4 +1,4 @@
-//! The build cache of the current builder (`docker buildx use`, `BUILDX_BUILDER`): its size, and pruning it.
+//! The builder's build cache: its size, and pruning it.
 
 use anyhow::{Context as _, Result};
 
@@ -11,7 +11,7 @@ impl Docker {
     /// # Errors
     /// When docker fails or prints no total.
     pub fn build_cache_size(&self) -> Result<Bytes> {
-        total(&self.cmd(["buildx", "du"]).read()?)
+        total(&self.buildx(["du"]).read()?)
     }
 
     /// Prunes the whole build cache (`docker buildx prune`) and returns the bytes freed. Docker keeps what a running build
@@ -20,7 +20,7 @@ impl Docker {
     /// # Errors
     /// When docker fails or prints no total.
     pub fn prune_build_cache(&self) -> Result<Bytes> {
-        total(&self.cmd(["buildx", "prune", "--force"]).long().read()?)
+        total(&self.buildx(["prune", "--force"]).long().read()?)
     }
 }
 

@@ -1,134 +1,245 @@
-//! Buildx builders: their drivers and features.
+//! The Buildx builder that a run uses: `--builder`, else BUILDX_BUILDER, else the one chosen with `docker buildx use`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
+use crate::builder_state::BuilderState;
 use crate::docker::Docker;
 use crate::facts::Store;
 use host::files;
-use host::process::ProcessError;
+use host::process::{Cmd, ProcessError};
 use model::platform::Platform;
 
-/// Whether a build is certain to use the engine's own builder, which takes base images from the engine. Other builders may pull them
-/// from registries.
-pub fn is_own_builder(option: Option<&str>) -> bool {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let named = option.map(str::to_owned).or_else(|| variable("BUILDX_BUILDER"));
-    if let Some(name) = named {
-        return is_default(&name);
+/// The name of the context that needs no file.
+const DEFAULT: &str = "default";
+
+/// Where a builder's results are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuilderKind {
+    /// The engine's own builder: it uses the engine's images and stores its results there.
+    Engine,
+    /// The builder of another engine, named by its docker context: it uses that engine's images and stores its results there.
+    OtherEngine,
+    /// A builder of `docker buildx create`: it uses no engine's images, and Buildx loads its results into the engine.
+    Created,
+}
+
+/// A builder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Builder {
+    /// Its name, if it was given; otherwise Buildx chooses it.
+    name: Option<String>,
+    kind: BuilderKind,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder { name: None, kind: BuilderKind::Engine }
     }
-    let home = || Some(Path::new(&variable("HOME")?).join(".docker"));
-    let docker = || variable("DOCKER_CONFIG").map(PathBuf::from).or_else(home);
-    let folder = variable("BUILDX_CONFIG").map(PathBuf::from).or_else(|| Some(docker()?.join("buildx")));
-    folder.is_none_or(|folder| chosen(&folder).iter().all(|name| is_default(name)))
 }
 
-/// Whether `name` refers to the engine's own builder.
-fn is_default(name: &str) -> bool {
-    name.is_empty() || name == "default"
+/// What docker's client is configured to use.
+struct Client {
+    /// The folder of `config.json` and contexts.
+    docker: Option<PathBuf>,
+    /// The folder of Buildx.
+    buildx: Option<PathBuf>,
+    /// The current context.
+    context: String,
 }
 
-/// The builders selected with `docker buildx use`, for any engine (docker/buildx, `store/store.go`): in `current`, or with `--default` in
-/// one file per engine. An unreadable file counts as an unknown builder.
-fn chosen(folder: &Path) -> Vec<String> {
+impl Builder {
+    /// The builder with this name, or the one that Buildx would choose. Reads only the client's files; the builder may not exist or not
+    /// answer.
+    pub fn select(option: Option<&str>) -> Builder {
+        let named = option.map(str::to_owned).or_else(|| variable("BUILDX_BUILDER"));
+        Client::detect().builder(named)
+    }
+
+    /// Its name, if it was given.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Where its results are.
+    pub fn kind(&self) -> BuilderKind {
+        self.kind
+    }
+
+    /// Whether builds are certain to start from the engine's images, if it has them. Other builders pull them from registries.
+    pub fn is_engines_own(&self) -> bool {
+        self.kind == BuilderKind::Engine
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl Client {
+    fn detect() -> Client {
+        let home = || Some(Path::new(&variable("HOME")?).join(".docker"));
+        let docker = variable("DOCKER_CONFIG").map(PathBuf::from).or_else(home);
+        let buildx = variable("BUILDX_CONFIG").map(PathBuf::from);
+        let buildx = buildx.or_else(|| Some(docker.as_ref()?.join("buildx")));
+        // docker/cli, `cli/command/cli.go`, resolveContextName.
+        let context = match variable("DOCKER_HOST") {
+            Some(_) => None,
+            None => variable("DOCKER_CONTEXT").or_else(|| current_context(docker.as_deref()?)),
+        };
+        Client { docker, buildx, context: context.unwrap_or_else(|| DEFAULT.to_owned()) }
+    }
+
+    fn builder(&self, name: Option<String>) -> Builder {
+        let kind = match &name {
+            Some(name) if self.has_created(name) => BuilderKind::Created,
+            Some(name) if *name == self.context => BuilderKind::Engine,
+            Some(name) if self.has_context(name) => BuilderKind::OtherEngine,
+            // Buildx reports that it does not exist.
+            Some(_) => BuilderKind::Created,
+            None if self.chosen().iter().all(|name| name.is_empty() || *name == self.context) => {
+                BuilderKind::Engine
+            }
+            None => BuilderKind::Created,
+        };
+        Builder { name, kind }
+    }
+
+    /// Whether `docker buildx create` made a builder of this name.
+    fn has_created(&self, name: &str) -> bool {
+        self.buildx.as_ref().is_some_and(|folder| folder.join("instances").join(name).is_file())
+    }
+
+    /// Whether a docker context has this name (docker/cli, `cli/context/store`: a folder is named by the SHA-256 of the context's name).
+    fn has_context(&self, name: &str) -> bool {
+        let digest: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+        let file = |folder: &PathBuf| folder.join("contexts/meta").join(digest).join("meta.json").is_file();
+        name == DEFAULT || self.docker.as_ref().is_some_and(file)
+    }
+
+    /// The builders selected with `docker buildx use`, for any engine (docker/buildx, `store/store.go`): in `current`, or with
+    /// `--default` in one file per engine. An unreadable file counts as an unknown builder.
+    fn chosen(&self) -> Vec<String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Current {
+            name: String,
+        }
+        const UNKNOWN: &str = "?";
+        let Some(folder) = &self.buildx else { return Vec::new() };
+        let read = |path: &Path| files::read_if_there(path).map_err(drop);
+        let current = read(&folder.join("current")).and_then(|text| match text {
+            Some(text) => serde_json::from_str(&text).map(|current: Current| current.name).map_err(drop),
+            None => Ok(String::new()),
+        });
+        let defaults = fs::read_dir(folder.join("defaults")).into_iter().flatten().flatten();
+        let defaults = defaults.map(|entry| read(&entry.path()).map(Option::unwrap_or_default));
+        let names = [current].into_iter().chain(defaults);
+        names.map(|name| name.unwrap_or_else(|()| UNKNOWN.to_owned())).collect()
+    }
+}
+
+/// The context that `docker context use` selected.
+fn current_context(folder: &Path) -> Option<String> {
     #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Current {
-        name: String,
+    #[serde(rename_all = "camelCase")]
+    struct Config {
+        current_context: Option<String>,
     }
-    const UNKNOWN: &str = "?";
-    let read = |path: &Path| files::read_if_there(path).map_err(drop);
-    let current = read(&folder.join("current")).and_then(|text| match text {
-        Some(text) => serde_json::from_str(&text).map(|current: Current| current.name).map_err(drop),
-        None => Ok(String::new()),
-    });
-    let defaults = fs::read_dir(folder.join("defaults")).into_iter().flatten().flatten();
-    let defaults = defaults.map(|entry| read(&entry.path()).map(Option::unwrap_or_default));
-    [current].into_iter().chain(defaults).map(|name| name.unwrap_or_else(|()| UNKNOWN.to_owned())).collect()
+    let text = files::read_if_there(&folder.join("config.json")).ok()??;
+    let config: Config = serde_json::from_str(&text).ok()?;
+    config.current_context.filter(|name| !name.is_empty())
 }
 
 impl Docker {
-    /// Whether a builder can export its cache to a registry (Docker's manual, "Cache storage backends": the `docker` driver can "only if
-    /// you have enabled the containerd image store"; the other drivers can). `None` means the current builder.
-    ///
-    /// # Errors
-    /// The builder does not exist, or its daemon does not answer.
-    pub fn writes_registry_cache(&self, builder: Option<&str>) -> Result<bool, ProcessError> {
-        let about = self.cmd(["buildx", "inspect"]).args(builder).read()?;
-        Ok(driver(&about) != Some("docker") || self.store()? == Store::Containerd)
+    /// `docker buildx ARGS…` with the run's builder. All builds, and everything about their builder, start here.
+    pub fn buildx<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
+        // Buildx refuses a builder of another context without docker's `--context`.
+        let docker = self.other_engine();
+        let cmd = docker.as_ref().unwrap_or(self).cmd(["buildx"]);
+        match self.builder.name() {
+            Some(name) => cmd.arg("--builder").arg(name).args(args),
+            None => cmd.args(args),
+        }
     }
 
-    /// The platforms that a builder can run programs for, natively or emulated. `None` means the current builder.
-    ///
-    /// # Errors
-    /// The builder does not exist, or its daemon does not answer.
-    pub fn builder_platforms(&self, builder: Option<&str>) -> Result<Vec<Platform>, ProcessError> {
-        Ok(platforms(&self.cmd(["buildx", "inspect"]).args(builder).read()?))
+    /// The engine that builds and stores the results, if it is not this one.
+    pub fn other_engine(&self) -> Option<Docker> {
+        let name = self.builder.name.clone().filter(|_| self.builder.kind == BuilderKind::OtherEngine)?;
+        Some(Docker { context: Some(name), builder: Builder::default(), watch: None, ..self.clone() })
     }
 
-    /// The builder's name if it does not exist or none of its nodes runs; `None` if no problem was found. `builder` is `None`
-    /// for the current one.
+    /// The state of the builder. The inner error is Buildx's message.
     ///
     /// # Errors
     /// When docker cannot be started.
-    pub fn broken_builder(&self, builder: Option<&str>) -> Result<Option<String>, ProcessError> {
-        let output = self.cmd(["buildx", "inspect"]).args(builder).capture()?;
-        if output.success() {
-            let name = value(&output.stdout, "Name:").unwrap_or_default();
-            return Ok(is_down(&output.stdout).then(|| name.to_owned()));
-        }
-        // Only a named builder can be missing: without a name, Buildx falls back to the engine's own builder.
-        let variable = || std::env::var("BUILDX_BUILDER").ok().filter(|name| !name.is_empty());
-        Ok(builder.map(str::to_owned).or_else(variable))
+    pub fn builder_state(&self) -> Result<Result<BuilderState, String>, ProcessError> {
+        let output = self.buildx(["inspect"]).capture()?;
+        Ok(if output.success() { Ok(BuilderState::parse(&output.stdout)) } else { Err(output.stderr) })
     }
-}
 
-/// The platforms of all nodes. Buildx marks user-defined platforms with an asterisk.
-fn platforms(about: &str) -> Vec<Platform> {
-    let lists = about.lines().filter_map(|line| line.strip_prefix("Platforms:"));
-    let names = lists.flat_map(|list| list.split(',')).map(|name| name.trim().trim_end_matches('*'));
-    names.filter_map(|name| name.parse().ok()).collect()
-}
+    /// Whether the builder can export its cache to a registry (Docker's manual, "Cache storage backends": the `docker` driver can "only
+    /// if you have enabled the containerd image store"; the other drivers can).
+    ///
+    /// # Errors
+    /// The builder does not exist, or its daemon does not answer.
+    pub fn writes_registry_cache(&self) -> Result<bool, ProcessError> {
+        let state = BuilderState::parse(&self.buildx(["inspect"]).read()?);
+        let other = self.other_engine();
+        Ok(!state.is_in_engine() || other.as_ref().unwrap_or(self).store()? == Store::Containerd)
+    }
 
-/// Whether none of a builder's nodes is running.
-fn is_down(about: &str) -> bool {
-    let mut states =
-        about.lines().filter_map(|line| value(line, "Status:").or(value(line, "Error:"))).peekable();
-    states.peek().is_some() && !states.any(|state| state == "running")
-}
-
-fn value<'a>(about: &'a str, key: &str) -> Option<&'a str> {
-    about.lines().find_map(|line| line.strip_prefix(key)).map(str::trim)
-}
-
-fn driver(about: &str) -> Option<&str> {
-    value(about, "Driver:")
+    /// The platforms that the builder can run programs for, natively or emulated.
+    ///
+    /// # Errors
+    /// The builder does not exist, or its daemon does not answer.
+    pub fn builder_platforms(&self) -> Result<Vec<Platform>, ProcessError> {
+        Ok(BuilderState::parse(&self.buildx(["inspect"]).read()?).platforms())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn write(folder: &Path, name: &str, text: &str) {
+        files::write_atomically(&folder.join(name), text.as_bytes()).unwrap();
+    }
+
     #[test]
-    fn the_driver_is_not_confused_with_driver_options() {
-        let about =
-            "Name:          b\nDriver:        docker-container\n\nNodes:\nDriver Options: env.x=\"1\"\n";
-        assert_eq!(driver(about), Some("docker-container"));
-        assert_eq!(driver("Name: default\nDriver: docker\nLast Activity: now\n"), Some("docker"));
-        assert_eq!(driver("Name: default\n"), None);
+    fn a_name_means_a_created_builder_or_an_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = |context: &str| Client {
+            docker: Some(folder.path().to_owned()),
+            buildx: Some(folder.path().join("buildx")),
+            context: context.to_owned(),
+        };
+        for name in ["buildx/instances", "contexts/meta"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        write(folder.path(), "buildx/instances/far", "{}");
+        // The SHA-256 of "away".
+        let away = "contexts/meta/378ce56a9d146d5174c89d1c0353d7f8e2244e89bb83935a5b1bdcf5e74b4e7f";
+        fs::create_dir(folder.path().join(away)).unwrap();
+        write(folder.path(), &format!("{away}/meta.json"), "{}");
+        let kind = |context: &str, name: &str| client(context).builder(Some(name.to_owned())).kind();
+        assert_eq!(kind("default", "default"), BuilderKind::Engine);
+        assert_eq!(kind("default", "far"), BuilderKind::Created);
+        assert_eq!(kind("default", "nobody"), BuilderKind::Created);
+        assert_eq!(kind("default", "away"), BuilderKind::OtherEngine);
+        assert_eq!(kind("away", "away"), BuilderKind::Engine);
+        assert_eq!(kind("away", "default"), BuilderKind::OtherEngine);
     }
 
     #[test]
     fn a_builder_that_was_chosen_is_not_taken_for_the_engines_own() {
-        assert!(is_own_builder(Some("default")) && !is_own_builder(Some("far")));
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            files::write_atomically(&path, text.as_bytes()).unwrap();
-        };
-        let is_own = || chosen(folder.path()).iter().all(|name| is_default(name));
+        let client =
+            || Client { docker: None, buildx: Some(folder.path().to_owned()), context: DEFAULT.to_owned() };
+        let is_own = || client().builder(None).is_engines_own();
         assert!(is_own(), "nothing was chosen");
         for (current, own) in [
             (r#"{"Key":"unix:///var/run/docker.sock","Name":"","Global":false}"#, true),
@@ -136,39 +247,20 @@ mod tests {
             (r#"{"Key":"unix:///var/run/docker.sock","Name":"far","Global":false}"#, false),
             ("{", false),
         ] {
-            write("current", current);
+            write(folder.path(), "current", current);
             assert_eq!(is_own(), own, "{current}");
         }
-        write("current", r#"{"Key":"x","Name":"","Global":false}"#);
+        write(folder.path(), "current", r#"{"Key":"x","Name":"","Global":false}"#);
         fs::create_dir(folder.path().join("defaults")).unwrap();
-        write("defaults/0123", "far");
+        write(folder.path(), "defaults/0123", "far");
         assert!(!is_own(), "`docker buildx use --default`");
     }
 
     #[test]
-    fn platforms_of_all_nodes_are_read() {
-        let about = "Name: b\nNodes:\nName: b0\nPlatforms:        linux/amd64, linux/amd64/v2, linux/arm/v7\n\
-                     Name: b1\nPlatforms: linux/arm64*\n";
-        let names: Vec<String> = platforms(about).iter().map(Platform::to_string).collect();
-        assert_eq!(names, ["linux/amd64", "linux/amd64/v2", "linux/arm/v7", "linux/arm64"]);
-    }
-
-    #[test]
-    fn a_builder_is_down_when_no_node_runs() {
-        let node = |status: &str| format!("\nNodes:\nName:     b0\nEndpoint: tcp://127.0.0.1:1\n{status}\n");
-        let about = |nodes: &[&str]| {
-            "Name: b\nDriver: remote\n".to_owned()
-                + &nodes.iter().map(|status| node(status)).collect::<String>()
-        };
-        for (nodes, down) in [
-            (&["Status:   inactive"][..], true),
-            (&["Status: inactive", "Status: running"], false),
-            (&["Status:   running"], false),
-            (&["Error:    Cannot connect to the Docker daemon"], true),
-            // Don't blame the builder for output we can't parse.
-            (&[], false),
-        ] {
-            assert_eq!(is_down(&about(nodes)), down, "{nodes:?}");
-        }
+    fn the_current_context_is_read_from_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(current_context(folder.path()), None);
+        write(folder.path(), "config.json", r#"{"auths":{},"currentContext":"far"}"#);
+        assert_eq!(current_context(folder.path()).as_deref(), Some("far"));
     }
 }

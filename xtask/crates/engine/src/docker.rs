@@ -1,9 +1,12 @@
 //! Docker's command line.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 
+use crate::builder::Builder;
+use crate::registry_images::RegistryImages;
 use crate::signs::client_error;
 use crate::tag_watch::TagWatch;
 use host::process::{Cmd, Runner};
@@ -15,12 +18,18 @@ pub struct Docker {
     pub runner: Runner,
     /// Before tags are read, checks whether a run is moving them; `None` skips the check.
     pub watch: Option<TagWatch>,
+    /// Builds images.
+    pub builder: Builder,
+    /// The registry whose images are read instead of the engine's.
+    pub registry: Option<Arc<RegistryImages>>,
+    /// The context of the engine; `None` for the current one.
+    pub context: Option<String>,
 }
 
 impl Docker {
     /// Docker through this runner.
     pub fn new(runner: Runner) -> Docker {
-        Docker { runner, watch: None }
+        Docker { runner, watch: None, builder: Builder::default(), registry: None, context: None }
     }
 
     /// The engine's current time, which may differ from this machine's.
@@ -40,7 +49,11 @@ impl Docker {
 
     /// `docker ARGS…`, always in English, since its output is parsed.
     pub fn cmd<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
-        self.runner.cmd("docker").env("LC_ALL", "C.UTF-8").classify(client_error).args(args)
+        let cmd = self.runner.cmd("docker").env("LC_ALL", "C.UTF-8").classify(client_error);
+        match &self.context {
+            Some(context) => cmd.args(["--context", context]).args(args),
+            None => cmd.args(args),
+        }
     }
 }
 

@@ -13,16 +13,16 @@ use model::platform::Platform;
 /// The Debian packages. mmdebstrap uses arch-test to find out which architectures the machine can run.
 const PACKAGES: [&str; 3] = ["qemu-user-static", "binfmt-support", "arch-test"];
 
-/// The wanted platforms that the current builder cannot run programs for, neither natively nor emulated.
+/// The wanted platforms that the builder cannot run programs for, neither natively nor emulated.
 ///
 /// # Errors
 /// When docker fails.
 pub fn missing(wanted: &[Platform], context: &Context) -> Result<Vec<Platform>> {
-    let runs = if wanted.is_empty() { Vec::new() } else { context.docker.builder_platforms(None)? };
+    let runs = if wanted.is_empty() { Vec::new() } else { context.docker.builder_platforms()? };
     Ok(wanted.iter().filter(|wanted| !runs.iter().any(|one| one.is_wanted(wanted))).cloned().collect())
 }
 
-/// Makes sure that the current builder can run programs for these platforms; with `--with-engine`, installs QEMU.
+/// Makes sure that the builder can run programs for these platforms; with `--with-engine`, installs QEMU.
 ///
 /// # Errors
 /// A machine [`Failure`] if the builder cannot.

@@ -4,6 +4,7 @@ use anyhow::Result;
 use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
 
+use crate::bake_report::error_line;
 use crate::context::Context;
 use crate::facts::{Facts, LEAST_BUILDX, LEAST_ENGINE};
 use crate::machine::Machine;
@@ -92,16 +93,55 @@ pub fn require_buildx(context: &Context) -> Result<()> {
 ///
 /// # Errors
 /// [`Failure`], when the engine, Buildx or the builder does not work.
-pub fn require_builder(builder: Option<&str>, error: &str, context: &Context) -> Result<()> {
+pub fn require_builder(error: &str, context: &Context) -> Result<()> {
     require_engine(context)?;
     require_buildx(context)?;
-    let Some(name) = context.docker.broken_builder(builder)? else { return Ok(()) };
-    Err(Failure::machine(
+    let docker = &context.docker;
+    match docker.builder_state()? {
+        Ok(state) => match state.why_down() {
+            Some(_) => Err(broken_builder(&state.name, error).into()),
+            None => Ok(()),
+        },
+        // Only a named builder can be missing: without a name, Buildx falls back to the engine's own builder.
+        Err(_) => match docker.builder.name() {
+            Some(name) => Err(broken_builder(name, error).into()),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Checks before a build that a builder outside the engine can be reached. The engine's own was checked with the engine.
+///
+/// # Errors
+/// [`Failure`] with Buildx's message, when it does not exist or no node answers, and a build would not start one.
+pub fn require_reachable_builder(context: &Context) -> Result<()> {
+    let docker = &context.docker;
+    if docker.builder.is_engines_own() {
+        return Ok(());
+    }
+    let (name, error) = match docker.builder_state()? {
+        Ok(state) => match state.why_down().filter(|_| !state.starts_on_demand()) {
+            Some(why) => (state.name, why),
+            None => return Ok(()),
+        },
+        Err(message) => {
+            require_buildx(context)?;
+            let error = error_line(&message).unwrap_or_else(|| message.trim().to_owned());
+            (docker.builder.name().unwrap_or("current").to_owned(), error)
+        }
+    };
+    Err(broken_builder(&name, &error).into())
+}
+
+/// A builder that does not work. `error` is Buildx's message.
+fn broken_builder(name: &str, error: &str) -> Failure {
+    Failure::machine(
         format!("the builder `{name}` does not work: {error}"),
-        "choose another with --builder NAME or BUILDX_BUILDER (`docker buildx ls` lists them), or fix this one \
-         (`docker buildx inspect --bootstrap` shows whether it starts)",
+        format!(
+            "choose another with --builder NAME or BUILDX_BUILDER (`docker buildx ls` lists them), or fix this one \
+             (`docker buildx inspect --bootstrap {name}` shows whether it starts)"
+        ),
     )
-    .into())
 }
 
 fn missing(facts: &Facts) -> String {

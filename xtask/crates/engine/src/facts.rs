@@ -116,6 +116,10 @@ impl Docker {
     /// # Errors
     /// When the engine does not answer.
     pub fn store(&self) -> Result<Store, ProcessError> {
+        if self.registry.is_some() {
+            // Like that store, a registry knows only packed sizes.
+            return Ok(Store::Containerd);
+        }
         let text = self.cmd(["info", "--format", "{{json .DriverStatus}}"]).read()?;
         Ok(store_of(serde_json::from_str::<Vec<Vec<String>>>(&text).ok().as_deref()))
     }

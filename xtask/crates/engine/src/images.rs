@@ -152,6 +152,10 @@ impl Docker {
     /// # Errors
     /// When docker fails.
     pub fn inspect(&self, references: &[String]) -> Result<BTreeMap<String, Image>> {
+        if let Some(registry) = &self.registry {
+            let look = |name: &String| Ok(registry.look(name)?.map(|image| (name.clone(), image)));
+            return references.iter().filter_map(|name| look(name).transpose()).collect();
+        }
         if references.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -171,6 +175,9 @@ impl Docker {
     /// # Errors
     /// When docker fails.
     pub fn look(&self, reference: &str) -> Result<Option<Image>> {
+        if let Some(registry) = &self.registry {
+            return registry.look(reference);
+        }
         self.watch_tags()?;
         Ok(self.inspect_existing("image", [reference])?.pop())
     }
@@ -288,6 +295,9 @@ impl Docker {
     /// # Errors
     /// When docker fails.
     pub fn history(&self, id: &str) -> Result<Vec<HistoryEntry>> {
+        if let Some(registry) = &self.registry {
+            return registry.history(id);
+        }
         let text =
             self.cmd(["history", "--no-trunc", "--human=false", "--format", "{{json .}}", id]).read()?;
         text.lines()

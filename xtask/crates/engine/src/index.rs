@@ -14,11 +14,19 @@ impl Docker {
     /// # Errors
     /// When a manifest is not in the registry, or the registry does not answer.
     pub fn digest_of_index(&self, manifests: &[String]) -> Result<String, PushError> {
+        Ok(blob::sha256(self.index_of(manifests)?.as_bytes()))
+    }
+
+    /// An index of these manifests. Pushes nothing.
+    ///
+    /// # Errors
+    /// When a manifest is not in the registry, or the registry does not answer.
+    pub fn index_of(&self, manifests: &[String]) -> Result<String, PushError> {
         let index = output(&self.cmd(["buildx", "imagetools", "create", "--dry-run"]).args(manifests))?;
         // The command appends a line break.
         let index = index.strip_suffix('\n').unwrap_or(&index);
         match index.starts_with('{') {
-            true => Ok(blob::sha256(index.as_bytes())),
+            true => Ok(index.to_owned()),
             false => Err(PushError::new(format!("expected an index, got {}", tail(index, 3)))),
         }
     }

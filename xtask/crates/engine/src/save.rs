@@ -21,7 +21,14 @@ impl Docker {
     ///
     /// # Errors
     /// [`Failure`] of class Disk; when docker cannot be started; errors of `read`.
-    pub fn save<T>(&self, images: &[&Image], read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+    pub fn save<T: Send>(
+        &self,
+        images: &[&Image],
+        read: impl FnOnce(&mut dyn Read) -> Result<T> + Send,
+    ) -> Result<T> {
+        if let Some(registry) = &self.registry {
+            return registry.save(images, read);
+        }
         let free = self.free_to_save(images);
         let largest = Bytes(images.iter().map(|image| image.size).max().unwrap_or_default());
         // A full disk would also break everything else that writes to it.

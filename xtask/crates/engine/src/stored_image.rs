@@ -219,7 +219,7 @@ fn read_manifest(
 }
 
 /// Reads one layer and verifies size and digests.
-fn read_blob(
+pub(crate) fn read_blob(
     diff_id: &str,
     layer: &Descriptor,
     open: &dyn Fn(&Descriptor) -> Result<Box<dyn Read>>,
@@ -248,7 +248,7 @@ fn read_blob(
     Ok(())
 }
 
-fn described(id: String, config: &ImageConfig, names: Vec<String>) -> Image {
+pub(crate) fn described(id: String, config: &ImageConfig, names: Vec<String>) -> Image {
     Image {
         id,
         repo_tags: Some(names),

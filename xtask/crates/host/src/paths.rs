@@ -259,6 +259,16 @@ impl Repository {
         self.state("push.json")
     }
 
+    /// Layers of images in registries.
+    pub fn registry_layers(&self) -> PathBuf {
+        self.state("registry-layers")
+    }
+
+    /// The digests that a builder has pushed, as bake writes them.
+    pub fn bake_metadata(&self) -> PathBuf {
+        self.state("bake-metadata.json")
+    }
+
     /// Held during pushes, which share the record of digests.
     pub fn push_lock(&self) -> PathBuf {
         self.state("push.lock")

@@ -114,7 +114,7 @@ impl PushPlan {
 }
 
 /// The indexes of the requested images. A single platform has no index.
-fn indexes(requested: &[TaggedImage], registry: &Registry) -> Vec<IndexToPush> {
+pub(crate) fn indexes(requested: &[TaggedImage], registry: &Registry) -> Vec<IndexToPush> {
     let mut indexes: Vec<IndexToPush> = Vec::new();
     for image in requested.iter().filter(|image| image.index_platforms.len() > 1) {
         let Some(platform) = &image.image.platform else { continue };

@@ -15,7 +15,6 @@ use crate::fingerprint::{self, Fingerprint, StartImage};
 use crate::package_date::{PackageDate, PackageDateChoice};
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::TaggedImage;
-use engine::builder::is_own_builder;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::images::Image;
@@ -70,7 +69,7 @@ impl<'a> Reuse<'a> {
             date: &environment.packages,
             environment,
             keep: options.keeps_images(),
-            uses_engine: is_own_builder(options.bake.builder.as_deref()),
+            uses_engine: context.docker.builder.is_engines_own(),
             pulls: options.bake.pull,
             has_given_age: options.packages != PackageDateChoice::default(),
             repository: &context.repository,
@@ -86,6 +85,17 @@ impl<'a> Reuse<'a> {
         let starts = fingerprint::images(&plan);
         let found = self.docker.inspect(&references(&plan, &starts))?;
         self.split(plan, &starts, &found)
+    }
+
+    /// Like [`Reuse::remaining`], but for images of a registry, by the tags that they would have here.
+    ///
+    /// # Errors
+    /// When docker fails, or a record cannot be read or written.
+    pub fn remaining_in(&self, plan: BuildPlan, found: &BTreeMap<String, Image>) -> Result<Remaining> {
+        let starts = fingerprint::images(&plan);
+        let mut all = self.docker.inspect(&starts.iter().cloned().collect::<Vec<_>>())?;
+        all.extend(found.iter().map(|(tag, image)| (tag.clone(), image.clone())));
+        self.split(plan, &starts, &all)
     }
 
     /// Like [`Reuse::remaining`], but uses listed tags. Also returns their images and those of `others`.
@@ -215,20 +225,41 @@ impl<'a> Reuse<'a> {
     /// # Errors
     /// When docker fails, or the record cannot be written.
     pub fn record(&self, plan: &BuildPlan, built: &[TaggedImage]) -> Result<()> {
-        let dated = plan.images.iter().filter(|image| {
-            let all = plan.with_dependencies(std::slice::from_ref(&image.target));
-            built.contains(&image.tagged) && all.iter().any(|name| is_dated(plan, name))
-        });
+        let dated = dated(plan, built);
         let tags: Vec<String> =
-            dated.filter_map(|image| image.tagged.tags.first()).map(ToString::to_string).collect();
-        if tags.is_empty() {
+            dated.iter().filter_map(|image| image.tags.first()).map(ToString::to_string).collect();
+        let found = self.docker.inspect(&tags)?;
+        self.record_dates(found.into_values().map(|image| image.id).collect())
+    }
+
+    /// Like [`Reuse::record`], for images of a registry.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn record_images(&self, plan: &BuildPlan, built: &[(TaggedImage, Image)]) -> Result<()> {
+        let tagged: Vec<TaggedImage> = built.iter().map(|(tagged, _)| tagged.clone()).collect();
+        let dated = dated(plan, &tagged);
+        let images = built.iter().filter(|(tagged, _)| dated.contains(&tagged));
+        self.record_dates(images.map(|(_, image)| image.id.clone()).collect())
+    }
+
+    fn record_dates(&self, ids: Vec<String>) -> Result<()> {
+        if ids.is_empty() {
             return Ok(());
         }
-        let found = self.docker.inspect(&tags)?;
         let mut dates = Dates::read(self.repository)?;
-        dates.0.extend(found.into_values().map(|image| (image.id, self.date.clone())));
+        dates.0.extend(ids.into_iter().map(|id| (id, self.date.clone())));
         dates.write(self.repository)
     }
+}
+
+/// The built images whose packages are from a date.
+fn dated<'p>(plan: &'p BuildPlan, built: &[TaggedImage]) -> Vec<&'p TaggedImage> {
+    let is_dated = |image: &&PlannedImage| {
+        let all = plan.with_dependencies(std::slice::from_ref(&image.target));
+        built.contains(&image.tagged) && all.iter().any(|name| is_dated(plan, name))
+    };
+    plan.images.iter().filter(is_dated).map(|image| &image.tagged).collect()
 }
 
 /// The tags of a plan's images, and the images that its builds start from.

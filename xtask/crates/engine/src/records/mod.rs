@@ -155,6 +155,10 @@ pub fn is_whole(services: &[&Service], manifest: &Manifest, edition: Edition) ->
 /// # Errors
 /// When it cannot be written.
 pub fn keep<T: Serialize>(kind: RecordKind, of: Provenance, record: &T, context: &Context) -> Result<()> {
+    if context.docker.registry.is_some() {
+        // Records are about the engine's images.
+        return Ok(());
+    }
     let path = context.repository.record(kind.name(), of.edition.name());
     let kept = SavedRecord { schema: SCHEMA, of, record };
     let json = serde_json::to_vec_pretty(&kept).with_context(|| format!("record {}", path.display()))?;

@@ -22,6 +22,13 @@ pub struct RemoteReference {
     pub(super) version: String,
 }
 
+impl RemoteReference {
+    /// The tag or digest.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
 impl FromStr for RemoteReference {
     type Err = Failure;
 

@@ -5,6 +5,7 @@ mod command;
 pub(crate) mod error;
 mod expression;
 pub(crate) mod groups;
+mod pipe;
 mod quote;
 mod run;
 mod running;

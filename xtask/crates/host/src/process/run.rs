@@ -153,7 +153,11 @@ impl Cmd {
     }
 
     /// Consumes the expression, because our copies of the write ends must be closed.
-    fn watch(&self, expression: duct::Expression, on_interrupt: OnInterrupt) -> io::Result<Watched> {
+    pub(super) fn watch(
+        &self,
+        expression: duct::Expression,
+        on_interrupt: OnInterrupt,
+    ) -> io::Result<Watched> {
         let expression = lead_group(expression);
         let on_interrupt = if self.apart { OnInterrupt::Ignore } else { on_interrupt };
         Watched::start(&expression, &self.runner.interrupt, on_interrupt)

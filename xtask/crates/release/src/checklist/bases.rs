@@ -23,7 +23,7 @@ pub(super) fn bases(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let mut answer = ItemAnswer::now(checks.missing_images(&checks.request.editions)?, Vec::new());
     packages(checks, &mut answer)?;
     let upstreams: Vec<&Upstream> = checks.manifest.upstreams.iter().collect();
-    match bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, None, checks.context)?.source {
+    match bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, checks.context)?.source {
         BaseSource::StandIn => answer.evidence.push(
             "base images are stand-ins made from Debian packages: no registry to compare with".to_owned(),
         ),
