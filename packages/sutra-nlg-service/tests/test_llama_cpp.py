@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -80,10 +81,14 @@ model = engine.load(Path(sys.argv[1]), 2560, 1)
 print(json.dumps([[token for token, _ in zip(model.generate(tokens, Stop()), range(48))] for tokens in json.loads(sys.argv[2])]))
 """
     prompts = json.dumps([entry["tokens"] for entry in RECORD["prompts"]])
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split()
+    # "flags" on amd64, "Features" on arm64.
+    listed = re.search("^(?:flags|Features)(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    flags = listed[1].split() if listed else []
     wanted = {
         "haswell": {"avx2", "fma", "f16c", "bmi2"},
         "icelake": {"avx512f", "avx512vl", "avx512_vnni", "avx512vbmi"},
+        "armv8.2_2": {"asimddp", "asimdhp"},
+        "armv8.6_1": {"asimddp", "asimdhp", "sve", "i8mm"},
     }
     tried = []
     for variant in variants():
@@ -107,7 +112,7 @@ print(json.dumps([[token for token, _ in zip(model.generate(tokens, Stop()), ran
         ).stdout
         assert json.loads(output) == [entry["said"] for entry in RECORD["prompts"]]
         tried.append(name)
-    assert "x64" in tried
+    assert {"x64", "armv8.0_1"} & set(tried)
 
 
 def test_only_control_parts_become_control_tokens(model: engine.Engine) -> None:
