@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, requires = "push")]
     built_tags: bool,
     /// Let the builder push; the engine stores no image. Needs a builder made by `docker buildx create`
-    #[arg(long, requires = "push", conflicts_with = "pull_built")]
+    #[arg(long, requires = "push", conflicts_with_all = ["pull_built", "no_overwrite", "twice"])]
     no_load: bool,
     /// Pull images that another machine built from the same inputs, and build only the others
     #[arg(long, conflicts_with_all = ["no_cache", "pull", "refresh", "write_cache"])]

@@ -73,21 +73,13 @@ pub fn build_again(
 ) -> Result<Reproducibility> {
     let _lock = Lock::take(&context.repository.lock())?;
     let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let (platforms, builder) = (request.built_platforms(), options.bake.builder.clone());
+    let platforms = request.built_platforms();
     // The first build recorded the time of `--refresh`.
     let packages = match &options.packages {
         PackageDateChoice::Refresh => PackageDateChoice::default(),
         choice => choice.clone(),
     };
-    let environment = BuildEnvironment::prepare(
-        manifest,
-        &upstreams,
-        &platforms,
-        mode,
-        builder.as_deref(),
-        &packages,
-        context,
-    )?;
+    let environment = BuildEnvironment::prepare(manifest, &upstreams, &platforms, mode, &packages, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     let images = std::mem::take(&mut plan.images);
     let is_built = |image: &PlannedImage| built.iter().any(|other| other.image == image.tagged.image);
@@ -98,7 +90,7 @@ pub fn build_again(
     take_over_labels(&mut plan, &first, &manifest.project);
     context.terminal.say(format!("Building {} again without the cache.", count(plan.images.len(), "image")));
     let again = BuildOptions {
-        bake: BakeOptions { pull: false, builder },
+        bake: BakeOptions::default(),
         no_cache: true,
         jobs: options.jobs,
         ..BuildOptions::default()
