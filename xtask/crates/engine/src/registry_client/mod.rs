@@ -123,7 +123,7 @@ impl RegistryClient {
     /// The digest of the manifest or index that the reference names; `None` if the registry does not have it.
     ///
     /// # Errors
-    /// [`Failure`] when the registry does not answer or denies access.
+    /// When the registry does not answer or denies access.
     pub fn digest(&self) -> Result<Option<String>> {
         let version = &self.reference.version;
         let response = self.get(&format!("manifests/{version}"), Some(MANIFESTS))?;
