@@ -113,7 +113,7 @@ impl RegistryClient {
     /// The manifest or index that the reference names.
     ///
     /// # Errors
-    /// [`Failure`] when the registry does not answer, does not have it or denies access.
+    /// [`host::failure::Failure`] when the registry does not answer, does not have it or denies access.
     pub(crate) fn root(&self) -> Result<Vec<u8>> {
         self.manifest(&self.reference.version)
     }
@@ -121,7 +121,7 @@ impl RegistryClient {
     /// The digest of the manifest or index that the reference names; `None` if the registry does not have it.
     ///
     /// # Errors
-    /// [`Failure`] when the registry does not answer or denies access.
+    /// [`host::failure::Failure`] when the registry does not answer or denies access.
     pub fn digest(&self) -> Result<Option<String>> {
         let version = &self.reference.version;
         let response = self.get(&format!("manifests/{version}"), Some(MANIFESTS))?;
