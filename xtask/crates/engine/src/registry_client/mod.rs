@@ -115,7 +115,7 @@ impl RegistryClient {
     /// The manifest or index that the reference names.
     ///
     /// # Errors
-    /// [`Failure`] when the registry does not answer, does not have it or denies access.
+    /// [`host::failure::Failure`] when the registry does not answer, does not have it or denies access.
     pub(crate) fn root(&self) -> Result<Vec<u8>> {
         self.manifest(&self.reference.version)
     }
@@ -124,6 +124,7 @@ impl RegistryClient {
     ///
     /// # Errors
     /// When the registry does not answer or denies access.
+    /// [`host::failure::Failure`] when the registry does not answer or denies access.
     pub fn digest(&self) -> Result<Option<String>> {
         let version = &self.reference.version;
         let response = self.get(&format!("manifests/{version}"), Some(MANIFESTS))?;
