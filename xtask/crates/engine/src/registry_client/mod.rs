@@ -1,19 +1,33 @@
-//! Pulls images from registries (OCI distribution specification), layer by layer and without an engine. Nothing is stored.
+//! Reads and writes images in registries (OCI distribution specification 1.1), blob by blob and without an engine. Nothing is stored
+//! on this machine.
 
 mod credentials;
+#[cfg(test)]
+mod fake;
+mod manifests;
 mod reference;
+mod referrers;
+mod refusal;
+mod retry;
 mod token;
 mod transport;
+mod upload;
+mod upload_steps;
 
 use std::cell::{Cell, RefCell};
 use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use host::failure::{Failure, FailureClass};
 use host::process::Runner;
 
+pub use self::manifests::PutManifest;
 pub use self::reference::RemoteReference;
-use self::transport::{Request, Response, explained, send};
+use self::reference::is_loopback;
+pub use self::referrers::Referrer;
+use self::transport::{Method, Request, Response, explained, send};
+pub use self::upload::{BlobDelivery, BlobToUpload, Delivered};
 use crate::blob;
 use crate::oci::{self, Choice, Descriptor, Document, ImageConfig, MOST_JSON};
 use crate::stored_image::ManifestImage;
@@ -32,13 +46,32 @@ pub struct RegistryClient {
     scheme: Cell<Option<&'static str>>,
     /// The `Authorization` header, once it is known.
     authorization: RefCell<Option<String>>,
+    /// What tokens must allow.
+    scopes: RefCell<Vec<String>>,
+    /// The pause after the first failure.
+    pause: Duration,
+}
+
+/// A request of a client, which adds scheme, host and account.
+#[derive(Default)]
+struct Ask<'a> {
+    method: Method,
+    /// Below the repository, or an upload location that the registry returned.
+    path: &'a str,
+    accept: Option<&'static str>,
+    headers: Vec<(&'static str, String)>,
+    /// The file to send.
+    body: Option<&'a Path>,
 }
 
 impl RegistryClient {
     /// A client for the repository of a reference.
     pub fn new(reference: RemoteReference, runner: &Runner) -> RegistryClient {
+        let scopes = vec![format!("repository:{}:pull", reference.repository)];
         RegistryClient {
             reference,
+            scopes: RefCell::new(scopes),
+            pause: retry::PAUSE,
             runner: runner.clone(),
             scheme: Cell::default(),
             authorization: RefCell::default(),
@@ -130,28 +163,43 @@ impl RegistryClient {
         Ok(bytes)
     }
 
-    /// Sends a request. If the registry asks for an account or a token, it is sent again with one.
     fn get(&self, path: &str, accept: Option<&'static str>) -> Result<Response> {
-        let response = self.send(path, accept)?;
+        self.ask(&Ask { path, accept, ..Ask::default() })
+    }
+
+    /// Sends a request. If the registry asks for an account or a token, it is sent again with one.
+    fn ask(&self, ask: &Ask<'_>) -> Result<Response> {
+        let response = self.send(ask)?;
         if response.status != 401 {
             return Ok(response);
         }
         let challenges: Vec<String> = response.headers("www-authenticate").map(str::to_owned).collect();
         drop(response);
         let is_local = self.scheme.get() == Some("http");
-        let authorization = token::answer(&challenges, &self.reference, is_local, &self.runner)?;
+        let scopes = self.scopes.borrow().clone();
+        let authorization = token::answer(&challenges, &scopes, &self.reference, is_local, &self.runner)?;
         *self.authorization.borrow_mut() = Some(authorization);
-        self.send(path, accept)
+        self.send(ask)
     }
 
-    fn send(&self, path: &str, accept: Option<&'static str>) -> Result<Response> {
+    fn send(&self, ask: &Ask<'_>) -> Result<Response> {
         let send = |scheme: &'static str| {
-            let RemoteReference { repository, .. } = &self.reference;
+            let own = format!("{scheme}://{}/", self.reference.api_host());
+            let url = match ask.path {
+                url if url.contains("://") => url.to_owned(),
+                path if path.starts_with('/') => format!("{}{path}", own.trim_end_matches('/')),
+                path => format!("{own}v2/{}/{path}", self.reference.repository),
+            };
+            let host = url.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next());
             let request = Request {
-                url: format!("{scheme}://{}/v2/{repository}/{path}", self.reference.api_host()),
-                accept,
-                authorization: self.authorization.borrow().clone(),
-                is_local: self.reference.is_loopback(),
+                method: ask.method,
+                accept: ask.accept,
+                headers: ask.headers.clone(),
+                body: ask.body.map(Path::to_owned),
+                // An upload location may be on another host, which must not see the account.
+                authorization: self.authorization.borrow().clone().filter(|_| url.starts_with(&own)),
+                is_local: self.reference.is_loopback() && host.is_some_and(is_loopback),
+                url,
                 ..Request::default()
             };
             let response = send(&request, &self.runner)?;
@@ -166,34 +214,19 @@ impl RegistryClient {
         }
     }
 
-    /// Why there is no manifest or blob.
-    fn refusal(&self, response: Response, what: &str) -> Failure {
-        let (host, status) = (&self.reference.host, response.status);
-        let has_account = self.authorization.borrow().is_some();
-        let login = format!("sign in with `docker login {host}` if the image is private");
-        match status {
-            404 if oci::hex(what).is_ok() => {
-                Failure::new(FailureClass::Failed, format!("the registry does not have {what}"), "")
-            }
-            404 => Failure::new(FailureClass::Failed, "not found", ""),
-            401 | 403 if has_account => Failure::new(
-                FailureClass::Failed,
-                format!("not found, or not visible to this account ({status})"),
-                login,
-            ),
-            401 | 403 => Failure::new(FailureClass::Failed, format!("access denied ({status})"), login),
-            429 => {
-                let class = FailureClass::RateLimit;
-                Failure::new(class, "the registry limits requests (429)", class.remedy())
-            }
-            500.. => {
-                let remedy = "check the registry, or try again later";
-                Failure::new(FailureClass::Network, format!("the registry failed ({status})"), remedy)
-            }
-            _ => {
-                Failure::new(FailureClass::Failed, format!("unexpected HTTP status {status} for {what}"), "")
-            }
+    /// Makes the next token allow this, too.
+    fn allow(&self, scope: String) {
+        let mut scopes = self.scopes.borrow_mut();
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+            // Some registries answer 403 instead of asking for a token that allows more.
+            let is_token = |header: &String| header.starts_with("Bearer ");
+            self.authorization.borrow_mut().take_if(|header| is_token(header));
         }
+    }
+
+    fn allow_push(&self) {
+        self.allow(format!("repository:{}:pull,push", self.reference.repository));
     }
 }
 

@@ -28,13 +28,14 @@ struct Bearer {
     scope: String,
 }
 
-/// The `Authorization` header for a registry that answered 401 with these challenges. `is_local`: whether it is on this machine
-/// and speaks plain HTTP.
+/// The `Authorization` header for a registry that answered 401 with these challenges. `scopes`: what the client is about to do, such as
+/// `repository:a:pull,push`. `is_local`: whether the registry is on this machine and speaks plain HTTP.
 ///
 /// # Errors
 /// When the registry asks for another kind of account, or the token service returns no token.
 pub(super) fn answer(
     challenges: &[String],
+    scopes: &[String],
     reference: &RemoteReference,
     is_local: bool,
     runner: &Runner,
@@ -45,7 +46,7 @@ pub(super) fn answer(
         Failure::new(FailureClass::Machine, "the registry requires an account (401)", remedy)
     };
     if let Some(bearer) = challenges.iter().find_map(|challenge| bearer(challenge)) {
-        let token = token(&bearer, account.as_ref(), reference, is_local, runner)?;
+        let token = token(&bearer, scopes, account.as_ref(), reference, is_local, runner)?;
         runner.secrets.add(&token);
         return Ok(format!("Bearer {token}"));
     }
@@ -68,6 +69,7 @@ fn basic(name: &str, password: &str, runner: &Runner) -> String {
 
 fn token(
     bearer: &Bearer,
+    scopes: &[String],
     account: Option<&Account>,
     reference: &RemoteReference,
     is_local: bool,
@@ -79,23 +81,24 @@ fn token(
     if !is_local && !bearer.realm.starts_with("https://") {
         bail!("the registry wants a token from {}: only https is allowed", bearer.realm);
     }
-    let scope = match bearer.scope.as_str() {
-        "" => format!("repository:{}:pull", reference.repository),
-        scope => scope.to_owned(),
+    let scopes = union(&bearer.scope, scopes);
+    // A URL repeats the parameter; a form separates scopes by spaces (distribution, `docs/spec/auth/oauth.md`).
+    let query = || {
+        let scopes = scopes.iter().map(|scope| ("scope", scope.clone()));
+        std::iter::once(("service", bearer.service.clone())).chain(scopes).collect::<Vec<_>>()
     };
-    let fields = |service: &str| vec![("service", service.to_owned()), ("scope", scope.clone())];
     let mut request = Request { url: bearer.realm.clone(), is_local, ..Request::default() };
     match account {
         Some(Account::Token(refresh)) => {
-            request.form = fields(&bearer.service);
+            request.form = vec![("service", bearer.service.clone()), ("scope", scopes.join(" "))];
             let client = [("grant_type", "refresh_token".to_owned()), ("client_id", "xtask".to_owned())];
             request.form.extend(client.into_iter().chain([("refresh_token", refresh.clone())]));
         }
         Some(Account::Password { name, password }) => {
-            request.query = fields(&bearer.service);
+            request.query = query();
             request.authorization = Some(basic(name, password, runner));
         }
-        None => request.query = fields(&bearer.service),
+        None => request.query = query(),
     }
     let response = send(&request, runner).with_context(|| format!("no token from {}", bearer.realm))?;
     if response.status != 200 {
@@ -109,6 +112,27 @@ fn token(
     let answer: Answer = serde_json::from_slice(&response.bytes(MOST_BYTES)?)
         .context("the token service returned no token")?;
     answer.token.or(answer.access_token).context("the token service returned no token")
+}
+
+/// The scopes of a challenge and those of the client, one for each repository, with all actions of both.
+fn union(challenge: &str, own: &[String]) -> Vec<String> {
+    let mut all: Vec<(String, Vec<&str>)> = Vec::new();
+    for scope in challenge.split_whitespace().chain(own.iter().map(String::as_str)) {
+        let Some((resource, actions)) = scope.rsplit_once(':') else { continue };
+        let place = match all.iter().position(|(other, _)| other == resource) {
+            Some(place) => place,
+            None => {
+                all.push((resource.to_owned(), Vec::new()));
+                all.len() - 1
+            }
+        };
+        for action in actions.split(',') {
+            if !all[place].1.contains(&action) {
+                all[place].1.push(action);
+            }
+        }
+    }
+    all.into_iter().map(|(resource, actions)| format!("{resource}:{}", actions.join(","))).collect()
 }
 
 /// Parses `Bearer realm="…",service="…",scope="…"` (RFC 9110, section 11.6.1).
@@ -156,10 +180,19 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_for_all_that_the_client_is_about_to_do() {
+        let own = ["repository:a/b:pull,push".to_owned(), "repository:c:pull".to_owned()];
+        assert_eq!(union("repository:a/b:pull", &own), own);
+        assert_eq!(union("", &own[1..]), own[1..]);
+        let all = union("repository:a/b:delete registry:catalog:*", &own);
+        assert_eq!(all, ["repository:a/b:delete,pull,push", "registry:catalog:*", "repository:c:pull"]);
+    }
+
+    #[test]
     fn a_token_is_not_fetched_over_plain_http() {
         let bearer = Bearer { realm: "http://auth.example/token".into(), ..Bearer::default() };
         let reference = "hub.example/x".parse().unwrap();
-        let error = token(&bearer, None, &reference, false, &Runner::default()).unwrap_err();
+        let error = token(&bearer, &[], None, &reference, false, &Runner::default()).unwrap_err();
         assert!(error.to_string().contains("only https is allowed"), "{error:#}");
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP by curl, which uses this machine's proxies and private CAs. Secrets reach it through its standard input only.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::path::PathBuf;
 
 use anyhow::{Error, Result, bail};
 use host::failure::{Failure, FailureClass, class_of};
@@ -10,10 +11,27 @@ use host::process::{ProcessError, Runner};
 const MOST_HEADERS: u64 = 1 << 18;
 const MAX_REDIRECTS: &str = "5";
 
+/// What a request does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Method {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Patch,
+    Put,
+    Delete,
+}
+
 /// A request.
 #[derive(Default)]
 pub(super) struct Request {
+    pub(super) method: Method,
     pub(super) url: String,
+    /// Further headers; not secret.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// The file to send as the body.
+    pub(super) body: Option<PathBuf>,
     /// `Accept`, if it matters.
     pub(super) accept: Option<&'static str>,
     /// `Authorization`; secret.
@@ -90,6 +108,10 @@ pub(super) fn send(request: &Request, runner: &Runner) -> Result<Response> {
     if request.is_local {
         curl = curl.args(["--noproxy", "*"]);
     }
+    curl = curl.args(method(request));
+    for (name, value) in &request.headers {
+        curl = curl.args(["--header".to_owned(), format!("{name}: {value}")]);
+    }
     if !request.query.is_empty() {
         curl = curl.arg("--get");
         for (name, value) in &request.query {
@@ -111,13 +133,37 @@ pub(super) fn send(request: &Request, runner: &Runner) -> Result<Response> {
         curl.args(["--url", &request.url]).stdin(config).reader().map_err(|error| match error.class {
             FailureClass::Machine => Error::from(Failure::machine(
                 "curl is not installed",
-                "install it (Debian: `apt-get install curl`); it is needed to read registries",
+                "install it (Debian: `apt-get install curl`); it is needed to ask registries",
             )),
             _ => error.into(),
         })?;
     let mut reader = BufReader::with_capacity(1 << 16, reader);
     let (status, headers) = head(&mut reader)?;
     Ok(Response { status, headers, body: Box::new(reader) })
+}
+
+/// The options for the method and the body.
+fn method(request: &Request) -> Vec<String> {
+    let name = match request.method {
+        Method::Get => return Vec::new(),
+        Method::Head => return vec!["--head".to_owned()],
+        Method::Post => "POST",
+        Method::Patch => "PATCH",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+    };
+    let mut options = vec!["--request".to_owned(), name.to_owned()];
+    match &request.body {
+        // Without `Expect`, curl does not wait for `100 Continue` before it sends the body.
+        Some(file) => {
+            let file = file.display().to_string();
+            options.extend(["--upload-file".to_owned(), file, "--header".to_owned(), "Expect:".to_owned()]);
+        }
+        // An empty body, with its length.
+        None if request.method != Method::Delete => options.extend(["--data-raw".to_owned(), String::new()]),
+        None => {}
+    }
+    options
 }
 
 type Head = (u16, Vec<(String, String)>);

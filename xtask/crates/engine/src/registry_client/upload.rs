@@ -1,0 +1,280 @@
+//! Uploads of blobs (OCI distribution specification 1.1, "Pushing blobs"). An upload that breaks continues where the registry has it.
+
+use std::io::{Cursor, Read};
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use super::retry::TRIES;
+use super::upload_steps::{Content, Step, Upload};
+use super::{Ask, Method, RegistryClient};
+use crate::blob;
+use crate::oci;
+
+/// The size of a chunk in bytes. Smaller blobs are sent in one request.
+const CHUNK: u64 = 16 << 20;
+
+/// A blob to upload.
+pub struct BlobToUpload<'a> {
+    /// `sha256:…`
+    pub digest: &'a str,
+    /// Bytes.
+    pub size: u64,
+    /// Opens the content at its beginning. Called again if the registry lost what it had.
+    pub open: &'a dyn Fn() -> Result<Box<dyn Read>>,
+}
+
+/// How a blob came into a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivered {
+    /// It was there already.
+    Present,
+    /// The registry linked it from another of its repositories.
+    Mounted,
+    /// It was uploaded.
+    Uploaded,
+}
+
+/// The result for one blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BlobDelivery {
+    /// How it came there.
+    pub how: Delivered,
+    /// Uploaded bytes that the registry acknowledged.
+    pub sent: u64,
+}
+
+/// What is known of a running upload.
+enum Progress {
+    /// There is none.
+    None,
+    /// The registry acknowledged this much.
+    At(Upload),
+    /// A request failed, so the registry must say how much it has.
+    Unsure(Upload),
+}
+
+impl RegistryClient {
+    /// Whether the repository has a blob.
+    ///
+    /// # Errors
+    /// When the registry does not answer or denies access.
+    pub fn has_blob(&self, digest: &str) -> Result<bool> {
+        oci::hex(digest)?;
+        let path = format!("blobs/{digest}");
+        let response = self.ask(&Ask { method: Method::Head, path: &path, ..Ask::default() })?;
+        match response.status {
+            200 => Ok(true),
+            404 => Ok(false),
+            _ => bail!(self.refusal(response, digest)),
+        }
+    }
+
+    /// Brings a blob into the repository unless it is there: mounts it `from` another repository of the same registry if that has it,
+    /// otherwise uploads it.
+    ///
+    /// # Errors
+    /// When the registry denies it, or fails several times in a row; and errors of the blob's content.
+    pub fn deliver(&self, blob: &BlobToUpload<'_>, from: Option<&str>) -> Result<BlobDelivery> {
+        self.deliver_in_chunks(blob, from, CHUNK)
+    }
+
+    /// Like [`RegistryClient::deliver`], for content in memory. Returns its digest, too.
+    ///
+    /// # Errors
+    /// See [`RegistryClient::deliver`].
+    pub fn deliver_bytes(&self, bytes: &[u8]) -> Result<(String, BlobDelivery)> {
+        let digest = blob::sha256(bytes);
+        let open = || Ok(Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read>);
+        let blob = BlobToUpload { digest: &digest, size: bytes.len() as u64, open: &open };
+        let delivery = self.deliver(&blob, None)?;
+        Ok((digest, delivery))
+    }
+
+    fn deliver_in_chunks(
+        &self,
+        blob: &BlobToUpload<'_>,
+        from: Option<&str>,
+        chunk: u64,
+    ) -> Result<BlobDelivery> {
+        let done = |how, sent| Ok(BlobDelivery { how, sent });
+        self.allow_push();
+        if self.patiently(|| self.has_blob(blob.digest))? {
+            return done(Delivered::Present, 0);
+        }
+        let mut progress = match from.map(|from| self.mount(blob.digest, from)).transpose()?.flatten() {
+            Some(Step::Done) => return done(Delivered::Mounted, 0),
+            Some(Step::At(upload)) => Progress::At(upload),
+            Some(Step::Lost) | None => Progress::None,
+        };
+        let mut content = Content::new(blob);
+        let (mut tries, mut furthest, mut sent) = (0, 0, 0);
+        loop {
+            let step = self.advance(&progress, &mut content, chunk, tries > 0);
+            let error = match step {
+                Ok((Step::Done, bytes)) => return done(Delivered::Uploaded, sent + bytes),
+                Ok((Step::At(upload), bytes)) => {
+                    sent += bytes;
+                    if upload.offset > furthest {
+                        (furthest, tries) = (upload.offset, 0);
+                    }
+                    progress = Progress::At(upload);
+                    continue;
+                }
+                Ok((Step::Lost, _)) if tries < TRIES => {
+                    tries += 1;
+                    progress = match progress {
+                        Progress::At(upload) => Progress::Unsure(upload),
+                        _ => Progress::None,
+                    };
+                    continue;
+                }
+                Ok((Step::Lost, _)) => bail!("the registry loses every upload of {}", blob.digest),
+                Err(error) => error,
+            };
+            tries += 1;
+            self.pause_after(error, tries)?;
+            progress = match progress {
+                Progress::At(upload) | Progress::Unsure(upload) => Progress::Unsure(upload),
+                Progress::None => Progress::None,
+            };
+        }
+    }
+
+    /// The next request of an upload, and how many bytes it sent. `has_failed`: whether the upload may be complete although its last
+    /// response was lost.
+    fn advance(
+        &self,
+        progress: &Progress,
+        content: &mut Content<'_>,
+        chunk: u64,
+        has_failed: bool,
+    ) -> Result<(Step, u64)> {
+        match progress {
+            Progress::None if has_failed && self.has_blob(content.digest())? => Ok((Step::Done, 0)),
+            Progress::None => Ok((self.begin(content.digest())?, 0)),
+            Progress::Unsure(upload) => Ok((self.position(upload)?, 0)),
+            Progress::At(upload) => self.send_chunk(upload, content, chunk),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Fake, State};
+    use super::*;
+
+    /// Larger than a buffer of curl or of a socket, so that a chunk can break in the middle.
+    const SIZE: usize = 3_000_000;
+
+    fn content() -> Vec<u8> {
+        let mut random = 1_u32;
+        let next = || {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            random.to_be_bytes()[0]
+        };
+        std::iter::repeat_with(next).take(SIZE).collect()
+    }
+
+    /// Delivers the content in chunks of a million bytes, and returns the result with the content that the registry then has.
+    fn delivered(fake: &Fake, from: Option<&str>) -> (BlobDelivery, bool) {
+        let content = content();
+        let open = || Ok(Box::new(Cursor::new(content.clone())) as Box<dyn Read>);
+        let digest = blob::sha256(&content);
+        let blob = BlobToUpload { digest: &digest, size: content.len() as u64, open: &open };
+        let delivery = fake.client("a").deliver_in_chunks(&blob, from, 1_000_000).unwrap();
+        let is_there = fake.state().blobs.get(&("a".to_owned(), digest)) == Some(&content);
+        (delivery, is_there)
+    }
+
+    fn uploaded(sent: usize) -> (BlobDelivery, bool) {
+        (BlobDelivery { how: Delivered::Uploaded, sent: sent as u64 }, true)
+    }
+
+    #[test]
+    fn a_blob_is_sent_in_chunks_and_only_once() {
+        let fake = Fake::start(State::default());
+        assert_eq!(delivered(&fake, None), uploaded(SIZE));
+        assert_eq!((fake.count("PATCH"), fake.count("PUT")), (2, 1));
+        assert_eq!(delivered(&fake, None).0, BlobDelivery { how: Delivered::Present, sent: 0 });
+        assert_eq!(fake.state().received, SIZE);
+        let (digest, small) = fake.client("b").deliver_bytes(b"small").unwrap();
+        assert_eq!(small.sent, 5);
+        assert_eq!(fake.state().blobs[&("b".to_owned(), digest)], b"small");
+        assert_eq!(fake.count("PATCH"), 2, "a small blob needs one request");
+    }
+
+    #[test]
+    fn a_blob_is_mounted_from_another_repository_if_that_has_it() {
+        let fake = Fake::start(State::default());
+        fake.state().blobs.insert(("b".to_owned(), blob::sha256(&content())), content());
+        assert_eq!(delivered(&fake, Some("b")), (BlobDelivery { how: Delivered::Mounted, sent: 0 }, true));
+        assert_eq!(fake.state().received, 0);
+        let other = Fake::start(State::default());
+        assert_eq!(delivered(&other, Some("b")), uploaded(SIZE));
+        assert_eq!(other.count("POST"), 1, "the upload that the registry offers instead of a mount is used");
+    }
+
+    #[test]
+    fn a_broken_upload_continues_where_the_registry_has_it() {
+        // In the middle of the second chunk, and of the last one.
+        let fake = Fake::start(State { breaks: vec![1_400_000, 2_700_000], ..State::default() });
+        let (delivery, is_there) = delivered(&fake, None);
+        assert!(is_there && delivery.how == Delivered::Uploaded);
+        assert_eq!(fake.state().received, SIZE, "no byte is sent twice");
+        assert_eq!((fake.count("POST"), fake.count("GET")), (1, 2));
+    }
+
+    #[test]
+    fn an_upload_that_the_registry_lost_begins_again() {
+        let fake = Fake::start(State { breaks: vec![1_400_000], forgets: true, ..State::default() });
+        assert!(delivered(&fake, None).1);
+        assert_eq!((fake.count("POST"), fake.state().received), (2, 1_400_000 + SIZE));
+    }
+
+    #[test]
+    fn a_lost_response_does_not_upload_again() {
+        let fake = Fake::start(State { loses_response: true, ..State::default() });
+        assert!(delivered(&fake, None).1);
+        assert_eq!(fake.state().received, SIZE);
+    }
+
+    #[test]
+    fn a_registry_that_always_breaks_is_given_up() {
+        let breaks = (0..20).map(|n| n * 10 + 1).collect();
+        let fake = Fake::start(State { breaks, forgets: true, ..State::default() });
+        let open = || Ok(Box::new(Cursor::new(vec![1_u8; 1000])) as Box<dyn Read>);
+        let digest = blob::sha256(&[1; 1000]);
+        let blob = BlobToUpload { digest: &digest, size: 1000, open: &open };
+        let error = fake.client("a").deliver(&blob, None).unwrap_err();
+        assert_eq!(host::failure::class_of(&error), host::failure::FailureClass::Network, "{error:#}");
+    }
+
+    #[test]
+    fn content_with_another_digest_or_length_is_rejected() {
+        let fake = Fake::start(State::default());
+        let digest = blob::sha256(b"right");
+        let deliver = |text: &'static [u8]| {
+            let open = || Ok(Box::new(text) as Box<dyn Read>);
+            let blob = BlobToUpload { digest: &digest, size: 5, open: &open };
+            fake.client("a").deliver(&blob, None).unwrap_err().to_string()
+        };
+        let wrong = deliver(b"wrong");
+        assert!(wrong.contains("(400): DIGEST_INVALID: provided digest did not match"), "{wrong}");
+        assert!(deliver(b"two").contains("has 3 bytes, expected 5"));
+        assert!(fake.state().blobs.is_empty());
+    }
+
+    #[test]
+    fn a_token_allows_the_push_and_the_mount() {
+        let fake = Fake::start(State { asks: true, ..State::default() });
+        assert!(delivered(&fake, Some("b")).1);
+        let tokens = fake.state().tokens.clone();
+        // Versions of curl differ in the case of hexadecimal digits.
+        let last = tokens.last().unwrap().to_lowercase();
+        let scope = |text: &str| text.replace(':', "%3a").replace(',', "%2c");
+        assert!(last.contains(&scope("scope=repository:a:pull,push")), "{last}");
+        assert!(last.contains(&scope("scope=repository:b:pull")), "{last}");
+    }
+}
