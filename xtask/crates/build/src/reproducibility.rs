@@ -249,7 +249,8 @@ impl fmt::Display for Described<'_> {
             write!(f, "\n  others: {} of this layer", count(*others, "file"))?;
         }
         if let [Aspect::Time(_)] = self.0.aspects.as_slice() {
-            write!(f, "\n  help:   set its time in the same step: touch -hd \"@$SOURCE_DATE_EPOCH\" /{path}")?;
+            let touch = "touch -hd \"@$SOURCE_DATE_EPOCH\"";
+            write!(f, "\n  help:   set its time with `{touch}`, in this step or in the stage that it is copied from")?;
         }
         Ok(())
     }
@@ -303,7 +304,7 @@ content:1: not reproducible
 time:1: not reproducible
   layer:  2 of 3, a/Dockerfile:3: RUN date > /made
   file:   /made: modification time (1, 2)
-  help:   set its time in the same step: touch -hd \"@$SOURCE_DATE_EPOCH\" /made
+  help:   set its time with `touch -hd \"@$SOURCE_DATE_EPOCH\"`, in this step or in the stage that it is copied from
 order:1: not reproducible
   layer:  2 of 3, a/Dockerfile:3: RUN date > /made
   file:   none; the layers' tars differ in order or headers

@@ -1,6 +1,7 @@
 //! Docker and Compose: command line, output and errors; provisioning an engine; images, archives and layers; records.
 
 pub mod archive;
+pub mod attestations;
 pub mod bake;
 pub mod bake_additions;
 pub mod bake_report;
@@ -12,6 +13,7 @@ pub mod compose;
 pub mod configuration_difference;
 pub mod containers;
 pub mod context;
+pub mod cosign;
 pub mod docker;
 pub mod dockerignore;
 pub mod dotenv;

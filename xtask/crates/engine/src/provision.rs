@@ -140,9 +140,9 @@ pub fn install(machine: &Machine, packages: &[&str]) -> Result<Vec<ProvisionStep
     Ok(steps)
 }
 
-/// Whether the package is too old in Debian 12.
+/// Whether the package is too old in Debian 12, or missing there.
 fn is_too_old(package: &str) -> bool {
-    package.starts_with("docker") || package == "kubernetes-client"
+    package.starts_with("docker") || ["kubernetes-client", "cosign"].contains(&package)
 }
 
 fn newer_release(mirror: &str) -> [ProvisionStep; 2] {

@@ -219,7 +219,14 @@ impl State {
                         && String::from_utf8_lossy(bytes).contains(&wanted)
                 });
                 let referrers = own.map(|((_, digest), (kind, bytes))| {
-                    serde_json::json!({"mediaType": kind, "digest": digest, "size": bytes.len(), "artifactType": "test"})
+                    let manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+                    let artifact = manifest["artifactType"].as_str().unwrap_or("test");
+                    let mut one = serde_json::json!({"mediaType": kind, "digest": digest, "size": bytes.len()});
+                    one["artifactType"] = artifact.into();
+                    if let Some(annotations) = manifest.get("annotations") {
+                        one["annotations"] = annotations.clone();
+                    }
+                    one
                 });
                 let index =
                     serde_json::json!({"schemaVersion": 2, "manifests": referrers.collect::<Vec<_>>()});

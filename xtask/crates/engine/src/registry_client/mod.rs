@@ -1,6 +1,8 @@
 //! Reads and writes images in registries (OCI distribution specification 1.1), blob by blob and without an engine. Nothing is stored
 //! on this machine.
 
+#[cfg(test)]
+mod attestation_tests;
 mod credentials;
 #[cfg(test)]
 mod fake;
