@@ -10,7 +10,8 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use crate::help::Replacements;
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, estimate,
-    init, measure, push, relay, release_check, report, smoke_test, test, vulnerabilities, why,
+    init, measure, push, relay, release_check, report, smoke_test, test, verify,
+    vulnerabilities, why,
 };
 use engine::context::Context;
 use engine::docker::Docker;
@@ -95,6 +96,7 @@ enum Command {
     SmokeTest(smoke_test::Args),
     Test(test::Args),
     Push(push::Args),
+    Verify(verify::Args),
     Clean(clean::Args),
     Check(check::Args),
     Estimate(estimate::Args),
@@ -269,6 +271,7 @@ impl Run for Command {
             Command::Init(_)
                 | Command::Analyze(_)
                 | Command::Why(_)
+                | Command::Verify(_)
                 | Command::Doctor(_)
                 | Command::Completions(_)
                 | Command::Relay(_)
@@ -289,6 +292,7 @@ impl Run for Command {
             Command::SmokeTest(args) => smoke_test::run(args, context),
             Command::Test(args) => test::run(args, context),
             Command::Push(args) => push::run(args, context),
+            Command::Verify(args) => verify::run(args, context),
             Command::Clean(args) => clean::run(args, context),
             Command::Check(args) => check::run(args, context),
             Command::Estimate(args) => estimate::run(args, context),

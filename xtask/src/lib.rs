@@ -27,6 +27,7 @@ mod release_check;
 mod report;
 mod smoke_test;
 mod test;
+mod verify;
 mod vulnerabilities;
 mod why;
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 use host::failure::{Failure, FailureClass};
 
 use crate::args::{self, Format, RequestArgs};
+use build::attest::Attestor;
 use build::push::execute::{self, JOBS};
 use build::push::request::PushRequest;
 use build::request::TaggedImage;
@@ -33,6 +34,13 @@ pub struct Args {
     /// Also push fingerprint tags, NAME:built-…, for `build-images --pull-built` on other machines
     #[arg(long)]
     built_tags: bool,
+    /// Sign the pushed images and attach a bill of materials and provenance; needs cosign
+    #[arg(long, requires = "key", conflicts_with = "dry_run")]
+    attest: bool,
+    /// Private key for --attest: a file, such as cosign.key, or a reference that cosign understands; the password is taken from
+    /// COSIGN_PASSWORD
+    #[arg(long, value_name = "FILE|REFERENCE", requires = "attest")]
+    key: Option<String>,
     /// Maximum parallel pushes
     #[arg(long, default_value_t = JOBS as u32, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
@@ -53,6 +61,8 @@ const EXAMPLES: &str = "Examples:
   cargo xtask push --registry hub.example/t --tag 1.1 --fixed-tags
   # Let other machines pull these images instead of building them
   cargo xtask push --registry hub.example/t --built-tags
+  # Sign the images and attach their bills of materials and provenance
+  cargo xtask push --registry hub.example/t --attest --key cosign.key
   # Push every edition of one service
   cargo xtask push api --edition all --tag 1.1 --registry hub.example/t";
 
@@ -69,6 +79,11 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     )?;
     let images = tags_to_push(request.tagged_images(), args.fixed_tags, &request.tag)?;
     require_engine(context)?;
+    // Fail before anything is pushed.
+    let attestor = match args.key.as_deref().filter(|_| args.attest) {
+        Some(key) => Some(Attestor::prepare(key, &images, &manifest, context)?),
+        None => None,
+    };
     let run = if args.dry_run { execute::dry_run } else { execute::push };
     let push = PushRequest {
         images: &images,
@@ -79,7 +94,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let report = run(push, context)?;
     context.terminal.print(args.format.of(&report)?);
-    report.check()
+    report.check()?;
+    attestor.map_or(Ok(()), |attestor| attestor.attest(&report, context))
 }
 
 /// The images with the tags to push.

@@ -72,7 +72,7 @@ pub fn steps(full: bool, editions: &[Edition]) -> Vec<Step> {
         step("original images", Action::Originals { large: false }),
         step("optimized images of the other editions", Action::Optimized(others.to_vec())),
         step("services' tests in their builds", Action::ServiceTests),
-        step("programs for the tests", Action::Programs(&["kubectl"])),
+        step("programs for the tests", Action::Programs(&["kubectl", "cosign"])),
         step("emulation for the tests", Action::Emulation("arm64")),
         // Tests that need an engine are ignored in a plain `cargo test`; here there is one.
         cargo(

@@ -30,6 +30,7 @@ mod engine_action;
 mod engine_adoption;
 mod engine_analyze;
 mod engine_build_settings;
+mod engine_attest;
 mod engine_builds;
 mod engine_cache;
 mod engine_check;

@@ -67,6 +67,11 @@ impl Git {
         described.unwrap_or_else(|_| "unknown".to_owned())
     }
 
+    /// The address of the remote `origin`, which may contain an account; `None` if there is none.
+    pub fn origin(&self) -> Option<String> {
+        self.cmd(&["remote", "get-url", "origin"]).read().ok().filter(|url| !url.is_empty())
+    }
+
     /// The commit that a name stands for; `None` when there is no such commit.
     ///
     /// # Errors

@@ -1,0 +1,180 @@
+//! `push --attest` and `verify` on Debian's docker-registry, which has no referrers API, with Debian's cosign.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::registry::Registry;
+use crate::support::{Folder, Site, docker};
+
+/// Key pairs of one test.
+struct Keys {
+    folder: Folder,
+    password: String,
+}
+
+impl Keys {
+    fn new() -> Keys {
+        let password = format!("words of process {}", std::process::id());
+        let keys = Keys { folder: Folder::new(), password };
+        for name in ["own", "other"] {
+            let path = keys.path(name);
+            let pair = ["generate-key-pair", "--output-key-prefix", &path];
+            let output = keys.cosign(&pair);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        keys
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.0.join(name).display().to_string()
+    }
+
+    fn private(&self, name: &str) -> String {
+        format!("{}.key", self.path(name))
+    }
+
+    fn public(&self, name: &str) -> String {
+        format!("{}.pub", self.path(name))
+    }
+
+    fn cosign(&self, args: &[&str]) -> Output {
+        Command::new("cosign").args(args).env("COSIGN_PASSWORD", &self.password).output().unwrap()
+    }
+
+    /// What Debian's cosign says about an image.
+    fn verify(&self, args: &[&str], key: &str, image: &str) -> Result<String, String> {
+        let key = self.public(key);
+        let output = self.cosign(&[args, &["--key", &key, "--insecure-ignore-tlog", image]].concat());
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    fn push(&self, site: &Site, address: &str, key: &str) -> Output {
+        let key = self.private(key);
+        let mut command = site.command(&["push", "alpha", "--registry", address, "--attest", "--key", &key]);
+        command.env("COSIGN_PASSWORD", &self.password).output().unwrap()
+    }
+}
+
+/// Commits everything, so that provenance has a commit to name. Returns its ID.
+fn commit(site: &Site) -> String {
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(args).current_dir(&site.folder.0);
+        let output = git.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    site.folder.write(".gitignore", "/target\n");
+    git(&["init", "--quiet"]);
+    git(&["remote", "add", "origin", "https://robot:token@git.example/team/fixture.git"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "all"]);
+    git(&["rev-parse", "HEAD"])
+}
+
+/// A site whose images were built from a commit, and the commit.
+fn built(test: &str) -> (Site, String) {
+    let site = Site::new(test);
+    site.folder.write("alpha/Dockerfile.optimized", "FROM debian:trixie-slim\nCOPY alpha/hello /hello\n");
+    let id = commit(&site);
+    let output = site.run(&["build-images", "alpha"]);
+    assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
+    (site, id)
+}
+
+/// The predicate in what `cosign verify-attestation` prints.
+fn predicate(printed: &str) -> Value {
+    use base64::Engine as _;
+    let envelope: Value = serde_json::from_str(printed.lines().next().unwrap()).unwrap();
+    let payload = envelope["payload"].as_str().unwrap();
+    let statement = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
+    serde_json::from_slice::<Value>(&statement).unwrap()["predicate"].take()
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn debians_cosign_accepts_what_is_attached() {
+    let _turn = crate::support::turn::take(module_path!());
+    let (site, id) = built("attest");
+    let registry = Registry::start("attest");
+    let (keys, address) = (Keys::new(), registry.address());
+    let image = format!("{address}/{}-alpha:latest-optimized", site.prefix);
+    let output = keys.push(&site, &address, "own");
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("signature, bill of materials, provenance"), "{text}");
+    assert!(text.contains("has no referrers API: they are listed under the tag sha256-"), "{text}");
+    assert!(!text.contains(&keys.password), "{text}");
+    let repository = format!("/v2/{}-alpha", site.prefix);
+    let digest = docker(&["image", "inspect", "--format", "{{index .RepoDigests 0}}", &image]);
+    let digest = digest.rsplit_once('@').unwrap().1.to_owned();
+    let manifest = registry.says(&format!("{repository}/manifests/{digest}"));
+
+    // cosign, by tag and by digest.
+    let by_digest = format!("{address}/{}-alpha@{digest}", site.prefix);
+    for name in [&image, &by_digest] {
+        keys.verify(&["verify"], "own", name).unwrap();
+        let bill = predicate(&keys.verify(&["verify-attestation", "--type=cyclonedx"], "own", name).unwrap());
+        assert_eq!(bill["bomFormat"], "CycloneDX");
+        let names: Vec<&str> =
+            bill["components"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
+        assert!(names.contains(&"bash") && names.contains(&"dpkg"), "{names:?}");
+        let printed = keys.verify(&["verify-attestation", "--type=slsaprovenance1"], "own", name).unwrap();
+        let source = &predicate(&printed)["buildDefinition"]["resolvedDependencies"][0];
+        assert_eq!(source["digest"]["gitCommit"], id.as_str());
+        assert_eq!(source["uri"], "git+https://git.example/team/fixture.git");
+        assert!(!printed.contains("robot"));
+    }
+    assert!(keys.verify(&["verify"], "other", &image).is_err());
+    // OCI referrers with Sigstore bundles, which cosign 3 looks for.
+    let root = keys.folder.0.join("root.json");
+    keys.folder.write("root.json", r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#);
+    let root = format!("--trusted-root={}", root.display());
+    for kind in ["--type=cyclonedx", "--type=slsaprovenance1"] {
+        keys.verify(&["verify-attestation", "--new-bundle-format", &root, kind], "own", &by_digest).unwrap();
+    }
+
+    // verify, with the right and the wrong key and commit.
+    let verify = |key: &str, more: &[&str]| {
+        site.run(&[&["verify", &image, "--key", &keys.public(key)], more].concat())
+    };
+    let output = verify("own", &["--commit", "HEAD"]);
+    assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
+    let output = verify("other", &[]);
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for fault in ["signed, but not with the key ", "the bill of materials is not signed with", "the provenance is not"] {
+        assert!(text.contains(fault), "{fault}: {text}");
+    }
+
+    // A repeat signs nothing, a second key signs beside the first, and the image stays the same.
+    let before = registry.says(&format!("{repository}/tags/list"));
+    let output = keys.push(&site, &address, "own");
+    assert!(site.told(&output).contains(&format!("{digest}: unchanged\n")), "{}", site.told(&output));
+    assert_eq!(registry.says(&format!("{repository}/tags/list")), before);
+    assert_eq!(keys.push(&site, &address, "other").status.code(), Some(0));
+    for key in ["own", "other"] {
+        keys.verify(&["verify"], key, &image).unwrap();
+        assert_eq!(verify(key, &[]).status.code(), Some(0));
+    }
+    // cosign adds its own signature to what this program wrote.
+    let own = keys.private("own");
+    let signed = keys.cosign(&["sign", "--key", &own, "--tlog-upload=false", "--yes", &by_digest]);
+    assert!(signed.status.success(), "{}", String::from_utf8_lossy(&signed.stderr));
+    keys.verify(&["verify"], "other", &image).unwrap();
+    assert_eq!(registry.says(&format!("{repository}/manifests/{digest}")), manifest);
+
+    // Another image under the same tag is not signed.
+    let other = format!("{address}/{}-alpha:latest-simple-optimized", site.prefix);
+    let output = site.run(&["build-images", "beta"]);
+    assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
+    docker(&["tag", &format!("{}-beta:latest-optimized", site.prefix), &other]);
+    docker(&["push", "--quiet", &other]);
+    docker(&["image", "rm", &other]);
+    let output = site.run(&["verify", &other, "--key", &keys.public("own")]);
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(": not signed\nhelp: attest it: `") && text.contains("no provenance is attached"), "{text}");
+}
