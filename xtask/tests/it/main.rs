@@ -10,6 +10,7 @@ mod analyze;
 mod analyze_hostile;
 mod analyze_owners;
 mod anyones;
+mod attest;
 mod build_cache;
 mod builds;
 mod campaign;

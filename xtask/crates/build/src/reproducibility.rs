@@ -184,7 +184,7 @@ impl Reproducibility {
             count(self.images.len(), "image"),
             names.join(", ")
         );
-        let help = "fix the steps named above, then run again; see docs/provenance.md";
+        let help = "fix the steps named above, then run again";
         Err(Failure::new(FailureClass::Failed, what, help).into())
     }
 }
