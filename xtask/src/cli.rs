@@ -10,8 +10,7 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use crate::help::Replacements;
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, estimate,
-    init, measure, push, relay, release_check, report, smoke_test, test, verify,
-    vulnerabilities, why,
+    init, measure, push, relay, release_check, report, smoke_test, test, verify, vulnerabilities, why,
 };
 use engine::context::Context;
 use engine::docker::Docker;

@@ -37,9 +37,12 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let manifest = args::manifest_if_any(context)?;
     let commit = match &args.commit {
-        Some(name) => Some(context.git().resolve(name)?.ok_or_else(|| {
-            Failure::usage(format!("--commit: no commit `{name}` in this checkout"))
-        })?),
+        Some(name) => Some(
+            context
+                .git()
+                .resolve(name)?
+                .ok_or_else(|| Failure::usage(format!("--commit: no commit `{name}` in this checkout")))?,
+        ),
         None => None,
     };
     let key = Verifier::new(&args.key, &context.docker.runner)?;

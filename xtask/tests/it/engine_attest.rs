@@ -1,10 +1,12 @@
 //! `push --attest` and `verify` on Debian's docker-registry, which has no referrers API, with Debian's cosign.
 
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use crate::support::registry::Registry;
+use crate::support::registry::{Answer, Proxy, Registry};
 use crate::support::{Folder, Site, docker};
 
 /// Key pairs of one test.
@@ -50,9 +52,9 @@ impl Keys {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
-    fn push(&self, site: &Site, address: &str, key: &str) -> Output {
+    fn push(&self, site: &Site, service: &str, address: &str, key: &str) -> Output {
         let key = self.private(key);
-        let mut command = site.command(&["push", "alpha", "--registry", address, "--attest", "--key", &key]);
+        let mut command = site.command(&["push", service, "--registry", address, "--attest", "--key", &key]);
         command.env("COSIGN_PASSWORD", &self.password).output().unwrap()
     }
 }
@@ -61,7 +63,9 @@ impl Keys {
 fn commit(site: &Site) -> String {
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
-        git.args(["-c", "user.name=t", "-c", "user.email=t@example.com"]).args(args).current_dir(&site.folder.0);
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+            .args(args)
+            .current_dir(&site.folder.0);
         let output = git.output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -101,7 +105,7 @@ fn debians_cosign_accepts_what_is_attached() {
     let registry = Registry::start("attest");
     let (keys, address) = (Keys::new(), registry.address());
     let image = format!("{address}/{}-alpha:latest-optimized", site.prefix);
-    let output = keys.push(&site, &address, "own");
+    let output = keys.push(&site, "alpha", &address, "own");
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("signature, bill of materials, provenance"), "{text}");
@@ -130,7 +134,8 @@ fn debians_cosign_accepts_what_is_attached() {
     assert!(keys.verify(&["verify"], "other", &image).is_err());
     // OCI referrers with Sigstore bundles, which cosign 3 looks for.
     let root = keys.folder.0.join("root.json");
-    keys.folder.write("root.json", r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#);
+    keys.folder
+        .write("root.json", r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#);
     let root = format!("--trusted-root={}", root.display());
     for kind in ["--type=cyclonedx", "--type=slsaprovenance1"] {
         keys.verify(&["verify-attestation", "--new-bundle-format", &root, kind], "own", &by_digest).unwrap();
@@ -145,16 +150,18 @@ fn debians_cosign_accepts_what_is_attached() {
     let output = verify("other", &[]);
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for fault in ["signed, but not with the key ", "the bill of materials is not signed with", "the provenance is not"] {
+    for fault in
+        ["signed, but not with the key ", "the bill of materials is not signed with", "the provenance is not"]
+    {
         assert!(text.contains(fault), "{fault}: {text}");
     }
 
     // A repeat signs nothing, a second key signs beside the first, and the image stays the same.
     let before = registry.says(&format!("{repository}/tags/list"));
-    let output = keys.push(&site, &address, "own");
+    let output = keys.push(&site, "alpha", &address, "own");
     assert!(site.told(&output).contains(&format!("{digest}: unchanged\n")), "{}", site.told(&output));
     assert_eq!(registry.says(&format!("{repository}/tags/list")), before);
-    assert_eq!(keys.push(&site, &address, "other").status.code(), Some(0));
+    assert_eq!(keys.push(&site, "alpha", &address, "other").status.code(), Some(0));
     for key in ["own", "other"] {
         keys.verify(&["verify"], key, &image).unwrap();
         assert_eq!(verify(key, &[]).status.code(), Some(0));
@@ -176,5 +183,72 @@ fn debians_cosign_accepts_what_is_attached() {
     let output = site.run(&["verify", &other, "--key", &keys.public("own")]);
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains(": not signed\nhelp: attest it: `") && text.contains("no provenance is attached"), "{text}");
+    assert!(
+        text.contains(": not signed\nhelp: attest it: `") && text.contains("no provenance is attached"),
+        "{text}"
+    );
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn an_index_and_its_images_are_attested_and_a_repeat_continues() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("attest-index");
+    let manifest = format!(
+        "schema = 2\nproject = \"{0}\"\ncompose = []\n\n[defaults]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n\n\
+         [service.web]\ndockerfile = \"web/Dockerfile\"\nimage = \"{0}-web\"\n",
+        site.prefix
+    );
+    site.folder.write("xtask/images.toml", &manifest);
+    site.folder.write("web/Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /processor\n");
+    site.folder.write("web/Dockerfile.dockerignore", "*\n!amd64\n!arm64\n");
+    for name in ["amd64", "arm64"] {
+        site.folder.write(name, name);
+    }
+    commit(&site);
+    let output = site.run(&["build-images", "web"]);
+    assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
+    let (registry, refuses) = (Arc::new(Registry::start("attest-index")), Arc::new(AtomicBool::new(true)));
+    let (flag, first) = (Arc::clone(&refuses), AtomicBool::new(true));
+    // Refuses all signatures after the first.
+    let proxy = Proxy::start(&registry, move |request, _| {
+        let is_signature = request.starts_with("PUT ") && request.lines().next().unwrap().contains(".sig ");
+        match is_signature && flag.load(Ordering::SeqCst) && !first.swap(false, Ordering::SeqCst) {
+            true => Answer::Error("403 Forbidden", "DENIED", "tags of signatures are reserved"),
+            false => Answer::Forward,
+        }
+    });
+    let (keys, address) = (Keys::new(), proxy.address.to_string());
+    let image = format!("{address}/{}-web", site.prefix);
+    let output = keys.push(&site, "web", &address, "own");
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in [
+        format!("error: cannot attest {image}:latest-arm64: "),
+        "tags of signatures are reserved".to_owned(),
+        format!("pushed, but without all attestations: {image}:latest-arm64, {image}:latest\n"),
+        format!("attested: 1 image ({image}:latest-amd64)\n"),
+        "help: fix this, then run the same command again".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part}: {text}");
+    }
+    let verify = || site.run(&["verify", &format!("{image}:latest"), "--key", &keys.public("own")]);
+    let text = site.told(&verify());
+    for part in ["latest (index): not signed\n", "latest (linux/arm64): not signed\n"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("(linux/amd64): not signed"), "{text}");
+    refuses.store(false, Ordering::SeqCst);
+    let output = keys.push(&site, "web", &address, "own");
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let attested: Vec<&str> = text.lines().filter(|line| line.contains("attested ")).collect();
+    assert_eq!(attested.len(), 3, "{text}");
+    assert!(attested[0].ends_with(": unchanged") && attested[2].ends_with(": signature"), "{text}");
+    let output = verify();
+    assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
+    // By tag, cosign looks for the index's signature.
+    keys.verify(&["verify"], "own", &format!("{image}:latest")).unwrap();
+    keys.verify(&["verify-attestation", "--type=cyclonedx"], "own", &format!("{image}:latest-arm64"))
+        .unwrap();
 }

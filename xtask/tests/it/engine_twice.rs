@@ -18,7 +18,8 @@ fn the_first_differing_file_and_its_line_are_named() {
     let fixed = |name: &str| stage.replace("NAME", name);
     let last = "FROM scratch\nCOPY --from=build /fixed /\n";
     site.folder.write("alpha/Dockerfile.optimized", &format!("{}{last}", fixed("alpha")));
-    let random = "RUN mkdir -p /out/a && echo same > /out/a/same && \\\n (echo same; date +%N) > /out/a/stamp\n";
+    let random =
+        "RUN mkdir -p /out/a && echo same > /out/a/same && \\\n (echo same; date +%N) > /out/a/stamp\n";
     let beta = format!("{}{random}{last}COPY --from=build /out /\n", fixed("beta"));
     site.folder.write("beta/Dockerfile.optimized", &beta);
     let output = site.run(&["build-images", "alpha", "--twice"]);
@@ -60,6 +61,9 @@ fn an_image_that_differs_is_not_pushed() {
     let output = site.run(&["build-images", "alpha", "--twice", "--push", "--registry", "127.0.0.1:1"]);
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("alpha/Dockerfile.optimized:2: RUN cat /proc/sys/kernel/random/uuid > /made"), "{text}");
+    assert!(
+        text.contains("alpha/Dockerfile.optimized:2: RUN cat /proc/sys/kernel/random/uuid > /made"),
+        "{text}"
+    );
     assert!(text.contains("file:   /made: content from byte ") && !text.contains("127.0.0.1"), "{text}");
 }

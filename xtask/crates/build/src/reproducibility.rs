@@ -120,9 +120,9 @@ fn take_over_labels(plan: &mut BuildPlan, first: &BTreeMap<String, Image>, proje
         let labels = known.and_then(|image| image.config.as_ref()?.labels.as_ref());
         let target = plan.definition.target.get_mut(&image.target);
         for (labels, target) in labels.into_iter().zip(target) {
-            let own = labels.iter().filter(|(name, _)| {
-                target.labels.contains_key(*name) || name.starts_with(&prefix)
-            });
+            let own = labels
+                .iter()
+                .filter(|(name, _)| target.labels.contains_key(*name) || name.starts_with(&prefix));
             let own: Vec<_> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
             target.labels.extend(own);
         }
@@ -250,7 +250,10 @@ impl fmt::Display for Described<'_> {
         }
         if let [Aspect::Time(_)] = self.0.aspects.as_slice() {
             let touch = "touch -hd \"@$SOURCE_DATE_EPOCH\"";
-            write!(f, "\n  help:   set its time with `{touch}`, in this step or in the stage that it is copied from")?;
+            write!(
+                f,
+                "\n  help:   set its time with `{touch}`, in this step or in the stage that it is copied from"
+            )?;
         }
         Ok(())
     }

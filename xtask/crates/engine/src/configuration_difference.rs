@@ -65,7 +65,8 @@ mod tests {
     #[test]
     fn settings_are_named_and_names_and_places_are_ignored() {
         let of = |value: Value| value.as_object().cloned().unwrap();
-        let first = of(json!({"Id": "1", "Created": "a", "Config": {"Env": ["A=1"], "Cmd": null}, "Os": "linux"}));
+        let first =
+            of(json!({"Id": "1", "Created": "a", "Config": {"Env": ["A=1"], "Cmd": null}, "Os": "linux"}));
         let second = of(json!({"Id": "2", "Created": "b", "Config": {"Env": ["A=2"]}, "Os": "linux"}));
         assert_eq!(differing(&first, &second), ["Config.Cmd", "Config.Env", "Created"]);
         assert_eq!(differing(&first, &first), [""; 0]);

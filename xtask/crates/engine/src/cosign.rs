@@ -1,15 +1,15 @@
 //! Signatures by cosign, which reads keys from files, key management services and hardware. It gets only the bytes to sign or verify:
 //! this program itself stores and reads signatures in registries. The transparency log is not used.
 
+use std::fs::File;
+
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use host::failure::{Failure, FailureClass};
-use host::files;
 use host::process::{Cmd, Output, Runner};
-use std::path::Path;
 
 /// The password of a key file; cosign reads the variable itself.
 const PASSWORD: &str = "COSIGN_PASSWORD";
@@ -47,7 +47,7 @@ impl Signer {
                 return Err(Failure::new(
                     FailureClass::Usage,
                     what,
-                    format!("export {PASSWORD}; empty for a key without a password"),
+                    format!("export {PASSWORD} (empty for a key without a password)"),
                 )
                 .into());
             };
@@ -57,7 +57,9 @@ impl Signer {
         let output = runner.cmd("cosign").args(["public-key", "--key", key]).long().capture()?;
         if !output.success() {
             let what = format!("cosign cannot use the key {key}: {}", message(&output));
-            return Err(Failure::new(FailureClass::Usage, what, format!("check the key and {PASSWORD}")).into());
+            return Err(
+                Failure::new(FailureClass::Usage, what, format!("check the key and {PASSWORD}")).into()
+            );
         }
         Ok(Signer { key: key.to_owned(), public: output.stdout, runner: runner.clone() })
     }
@@ -67,11 +69,23 @@ impl Signer {
     /// # Errors
     /// When cosign fails.
     pub fn sign(&self, bytes: &[u8]) -> Result<String> {
-        let cmd = self.runner.cmd("cosign").args(["sign-blob", "--key", &self.key, "--tlog-upload=false", "--yes", "-"]);
+        let cmd = self.runner.cmd("cosign").args([
+            "sign-blob",
+            "--key",
+            &self.key,
+            "--tlog-upload=false",
+            "--yes",
+            "-",
+        ]);
         let output = cmd.stdin(bytes).long().capture()?;
         if !output.success() {
             let what = format!("cosign cannot sign with {}: {}", self.key, message(&output));
-            return Err(Failure::new(FailureClass::Failed, what, "fix this, then run the same command again").into());
+            return Err(Failure::new(
+                FailureClass::Failed,
+                what,
+                "fix this, then run the same command again",
+            )
+            .into());
         }
         Ok(output.stdout.trim().to_owned())
     }
@@ -88,7 +102,8 @@ impl Signer {
     /// When cosign's public key is not PEM.
     pub fn hint(&self) -> Result<String> {
         let lines = self.public.lines().filter(|line| !line.starts_with("-----"));
-        let der = STANDARD.decode(lines.collect::<String>()).context("unexpected output of `cosign public-key`")?;
+        let der =
+            STANDARD.decode(lines.collect::<String>()).context("unexpected output of `cosign public-key`")?;
         Ok(STANDARD.encode(Sha256::digest(der)))
     }
 }
@@ -128,7 +143,8 @@ impl Verifier {
     }
 
     fn cmd(&self, signature: &str) -> Cmd {
-        let cmd = self.runner.cmd("cosign").args(["verify-blob", "--key", &self.key, "--insecure-ignore-tlog"]);
+        let cmd =
+            self.runner.cmd("cosign").args(["verify-blob", "--key", &self.key, "--insecure-ignore-tlog"]);
         let cmd = cmd.args(["--signature", signature, "-"]);
         match &self.public {
             Some(public) => cmd.env(PUBLIC_KEY, public),
@@ -148,10 +164,9 @@ fn is_file(key: &str) -> bool {
 }
 
 fn require_file(key: &str, help: &str) -> Result<(), Failure> {
-    match files::read(Path::new(key)) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new(FailureClass::Usage, format!("cannot read the key {key}: {error:#}"), help)),
-    }
+    let unreadable =
+        |error| Failure::new(FailureClass::Usage, format!("cannot read the key {key}: {error}"), help);
+    File::open(key).map(drop).map_err(unreadable)
 }
 
 /// cosign's reason, which it prints twice.

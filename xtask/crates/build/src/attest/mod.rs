@@ -2,6 +2,7 @@
 
 mod provenance;
 pub mod verify;
+mod verify_report;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -128,7 +129,9 @@ impl Attestor {
         context.terminal.say(format!("attested {}  {digest}: {what}", row.reference));
         if attached.is_listed_under_tag {
             let tag = digest.replace(':', "-");
-            context.terminal.say(format!("  the registry has no referrers API: they are listed under the tag {tag}"));
+            context
+                .terminal
+                .say(format!("  the registry has no referrers API: they are listed under the tag {tag}"));
         }
         Ok(())
     }
@@ -153,7 +156,8 @@ fn pushed(report: &PushReport) -> Vec<Pushed<'_>> {
 fn unfinished(error: &Error, done: &[Pushed<'_>], missing: &[Pushed<'_>]) -> Error {
     let first = missing.first().map(ToString::to_string).unwrap_or_default();
     let names = |all: &[Pushed<'_>]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let mut what = format!("cannot attest {first}: {error:#}\npushed, but without all attestations: {}", names(missing));
+    let mut what =
+        format!("cannot attest {first}: {error:#}\npushed, but without all attestations: {}", names(missing));
     if !done.is_empty() {
         what.push_str(&format!("\nattested: {} ({})", count(done.len(), "image"), names(done)));
     }
@@ -164,5 +168,59 @@ fn unfinished(error: &Error, done: &[Pushed<'_>], missing: &[Pushed<'_>]) -> Err
 impl fmt::Display for Pushed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.row.reference.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::push::report::PushState;
+    use crate::request::ServiceImage;
+    use host::failure::FailureClass;
+    use model::edition::Edition;
+    use model::image_ref::ImageRef;
+    use model::variant::Variant;
+
+    fn row(tag: &str, digest: Option<&str>) -> PushRow {
+        PushRow {
+            reference: ImageRef::new("r.example/x", tag),
+            service_image: ServiceImage {
+                service: "x".into(),
+                edition: Edition::NONE,
+                variant: Variant::Optimized,
+                platform: None,
+            },
+            image: Some("id".into()),
+            platforms: BTreeMap::new(),
+            digest: digest.map(str::to_owned),
+            state: PushState::Pushed,
+            replaced: None,
+            tries: 1,
+            layers_sent: 0,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn a_digest_is_attested_once_and_a_failure_lists_what_is_missing() {
+        let images = vec![
+            row("1", Some("sha256:a")),
+            row("2", Some("sha256:a")),
+            row("3", None),
+            row("4", Some("sha256:b")),
+        ];
+        let report = PushReport { schema: 1, registry: "r.example".into(), images, unrecorded: None };
+        let all = pushed(&report);
+        assert_eq!(
+            all.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["r.example/x:1", "r.example/x:4"]
+        );
+        let refused = || Error::from(Failure::new(FailureClass::Network, "the registry failed (500)", ""));
+        let error = unfinished(&refused(), &all[..1], &all[1..]);
+        let expected = "cannot attest r.example/x:4: the registry failed (500)\n\
+                        pushed, but without all attestations: r.example/x:4\nattested: 1 image (r.example/x:1)";
+        let failure: &Failure = error.downcast_ref().unwrap();
+        assert_eq!((failure.what.as_str(), class_of(&error)), (expected, FailureClass::Network));
+        assert!(!unfinished(&refused(), &[], &all).to_string().contains("\nattested:"));
     }
 }

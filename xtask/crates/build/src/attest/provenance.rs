@@ -66,16 +66,18 @@ pub(super) fn commit_of(predicate: &Value) -> Option<&str> {
 
 fn commit<'i>(tag: &str, image: &'i Image) -> Result<&'i str, Failure> {
     let revision = image.label(labels::REVISION).unwrap_or_default();
-    let is_commit = matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_commit =
+        matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_commit {
         return Ok(revision);
     }
-    let why = match revision.strip_suffix("-dirty") {
-        Some(_) => format!("{tag} was built from uncommitted changes, so provenance cannot name its sources"),
-        None => format!("{tag} was not built from a git checkout, so provenance cannot name its sources"),
+    let (from, first) = match revision.strip_suffix("-dirty") {
+        Some(_) => ("from uncommitted changes", "commit them"),
+        None => ("outside of a git checkout", "clone the repository"),
     };
-    let help = format!("commit the changes, run `{PROGRAM} build-images`, then push again; nothing was pushed");
-    Err(Failure::new(FailureClass::Failed, why, help))
+    let what = format!("nothing was pushed: {tag} was built {from}, so provenance cannot name its sources");
+    let help = format!("{first}, run `{PROGRAM} build-images`, then push again");
+    Err(Failure::new(FailureClass::Failed, what, help))
 }
 
 fn without_nulls(mut value: Value) -> Value {
@@ -128,7 +130,9 @@ mod tests {
         let dirty = commit("x:1", &image(&format!("{id}-dirty"))).unwrap_err().what;
         assert!(dirty.contains("x:1 was built from uncommitted changes"), "{dirty}");
         for other in ["unknown", "", "0123"] {
-            assert!(commit("x:1", &image(other)).unwrap_err().what.contains("not built from a git checkout"));
+            assert!(
+                commit("x:1", &image(other)).unwrap_err().what.contains("built outside of a git checkout")
+            );
         }
     }
 }

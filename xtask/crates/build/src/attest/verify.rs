@@ -1,17 +1,16 @@
 //! Verifies signatures and attestations of images in registries: that they are there, signed with a key, about this image, and true.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
 use serde_json::Value;
 
+use super::verify_report::{VerifiedImage, VerifyReport};
 use super::{COSIGN, provenance};
 use contents::image::ImageSource;
 use contents::sbom;
 use contents::sources::analyze_source;
-use engine::attestations::{CYCLONEDX, PROVENANCE, Subject, bundles, signatures};
+use engine::attestations::{CYCLONEDX, Envelope, PROVENANCE, Subject, bundles, signatures};
 use engine::context::Context;
 use engine::cosign::Verifier;
 use engine::labels;
@@ -19,48 +18,9 @@ use engine::oci::{Choice, Platform};
 use engine::programs;
 use engine::registry_client::{RegistryClient, RemoteReference};
 use engine::stored_image::StoredImage;
-use host::failure::{Failure, FailureClass};
-use host::plural::count;
 use host::program::PROGRAM;
-use host::render::Render;
-use host::table::{Align, Table};
 use model::image_ref::repository_of;
 use model::manifest::Manifest;
-
-/// The result of a verification.
-#[derive(Debug, Serialize)]
-pub struct VerifyReport {
-    /// Version of this format.
-    pub schema: u32,
-    /// The images, an index's images one by one.
-    pub images: Vec<VerifiedImage>,
-}
-
-/// One image.
-#[derive(Debug, Serialize)]
-pub struct VerifiedImage {
-    /// The reference that was requested.
-    pub reference: String,
-    /// The digest of the image's manifest; `None` if the registry does not have it.
-    pub digest: Option<String>,
-    /// The platform, for an image of an index.
-    pub platform: Option<String>,
-    /// The number of components in its bill of materials.
-    pub components: Option<usize>,
-    /// The commit in its provenance.
-    pub commit: Option<String>,
-    /// What is wrong, with what fixes it; empty if everything is right.
-    pub faults: Vec<Fault>,
-}
-
-/// Something that is wrong.
-#[derive(Debug, Serialize)]
-pub struct Fault {
-    /// What is wrong.
-    pub what: String,
-    /// What fixes it.
-    pub help: String,
-}
 
 /// What to verify against.
 #[derive(Debug)]
@@ -160,7 +120,7 @@ impl Place<'_> {
         if let Some(provenance) = provenance {
             let read = stored.read(&|_| true, &mut |_, _| Ok(()))?;
             let built_from = read.image.label(labels::REVISION).map(str::to_owned);
-            self.commit(&provenance, built_from.as_deref(), &mut image);
+            check_commit(&provenance, built_from.as_deref(), self.expected.commit, &mut image);
         }
         if let Some(bill) = bill {
             let project = self.manifest.map_or("images", |manifest| &manifest.project);
@@ -179,14 +139,18 @@ impl Place<'_> {
             image.fault("not signed".to_owned(), &attest());
             return Ok(());
         }
+        let mut is_of_other = false;
         for signature in &found {
             if key.verify(&signature.payload, &signature.signature)? {
-                if !signature.is_of(subject) {
-                    let what = "the signature is for another image".to_owned();
-                    image.fault(what, "push the image again, or restore the one that was signed");
+                if signature.is_of(subject) {
+                    return Ok(());
                 }
-                return Ok(());
+                is_of_other = true;
             }
+        }
+        if is_of_other {
+            image.fault("the signature is for another image".to_owned(), &attest());
+            return Ok(());
         }
         let what = format!("signed, but not with the key {}", key.key());
         image.fault(what, "use the publisher's public key; if it is right, do not trust the image");
@@ -207,43 +171,64 @@ impl Place<'_> {
             image.fault(format!("no {name} is attached"), &attest());
             return Ok(None);
         }
-        let hex = subject.digest.trim_start_matches("sha256:");
-        let mut is_of_other = false;
-        // The newest is the last.
-        for envelope in found.iter().rev() {
-            if !envelope.is_signed(&|bytes, signature| key.verify(bytes, signature))? {
-                continue;
+        let fault = match predicate(&found, subject, &|bytes, signature| key.verify(bytes, signature))? {
+            Signed::Predicate(predicate) => return Ok(Some(predicate)),
+            Signed::OtherImage => (format!("the {name} is about another image"), attest()),
+            Signed::ByNone => {
+                let help = "use the publisher's public key; if it is right, do not trust the image";
+                (format!("the {name} is not signed with the key {}", key.key()), help.to_owned())
             }
-            let mut statement = envelope.statement()?;
-            let subjects = statement["subject"].as_array().cloned().unwrap_or_default();
-            if subjects.iter().any(|one| one["digest"]["sha256"] == hex) {
-                return Ok(Some(statement["predicate"].take()));
-            }
-            is_of_other = true;
-        }
-        match is_of_other {
-            true => image.fault(format!("the {name} is about another image"), &attest()),
-            false => image.fault(
-                format!("the {name} is not signed with the key {}", key.key()),
-                "use the publisher's public key; if it is right, do not trust the image",
-            ),
-        }
+        };
+        image.fault(fault.0, &fault.1);
         Ok(None)
     }
+}
 
-    /// Checks the commit that provenance names.
-    fn commit(&self, provenance: &Value, label: Option<&str>, image: &mut VerifiedImage) {
-        let named = provenance::commit_of(provenance);
-        image.commit = named.map(str::to_owned);
-        let named = named.unwrap_or("no commit");
-        if let Some(label) = label.filter(|label| *label != named) {
-            let what = format!("provenance names {named}, but the image's label {label}");
-            image.fault(what, "build the image again and push it with its attestations");
+/// What a key signed among attestations of one kind.
+#[derive(Debug, PartialEq)]
+enum Signed {
+    /// A predicate about the image.
+    Predicate(Value),
+    /// Only statements about other images.
+    OtherImage,
+    ByNone,
+}
+
+/// The newest predicate about an image that a key signed.
+fn predicate(
+    found: &[Envelope],
+    subject: &Subject,
+    is_signed: &dyn Fn(&[u8], &str) -> Result<bool>,
+) -> Result<Signed> {
+    let hex = subject.digest.trim_start_matches("sha256:");
+    let mut signed = Signed::ByNone;
+    // The newest is the last.
+    for envelope in found.iter().rev() {
+        if !envelope.is_signed(is_signed)? {
+            continue;
         }
-        if let Some(expected) = self.expected.commit.filter(|expected| *expected != named) {
-            let what = format!("provenance names {named}, not {expected}");
-            image.fault(what, "deploy an image of that commit, or give the commit of this one");
+        let mut statement = envelope.statement()?;
+        let subjects = statement["subject"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if subjects.iter().any(|one| one["digest"]["sha256"] == hex) {
+            return Ok(Signed::Predicate(statement["predicate"].take()));
         }
+        signed = Signed::OtherImage;
+    }
+    Ok(signed)
+}
+
+/// Checks the commit that provenance names. `label`: the one that the image itself names.
+fn check_commit(provenance: &Value, label: Option<&str>, expected: Option<&str>, image: &mut VerifiedImage) {
+    let named = provenance::commit_of(provenance);
+    image.commit = named.map(str::to_owned);
+    let named = named.unwrap_or("no commit");
+    if let Some(label) = label.filter(|label| *label != named) {
+        let what = format!("provenance names {named}, but the image's label {label}");
+        image.fault(what, "build the image again and push it with its attestations");
+    }
+    if let Some(expected) = expected.filter(|expected| *expected != named) {
+        let what = format!("provenance names {named}, not {expected}");
+        image.fault(what, "deploy an image of that commit, or give the commit of this one");
     }
 }
 
@@ -277,71 +262,78 @@ fn compare_bills(attached: &Value, found: &Value, image: &mut VerifiedImage) {
     }
 }
 
-impl VerifiedImage {
-    fn fault(&mut self, what: String, help: &str) {
-        self.faults.push(Fault { what, help: help.to_owned() });
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
 
-impl VerifyReport {
-    /// Fails if an image has a fault.
-    ///
-    /// # Errors
-    /// All faults in one message.
-    pub fn check(&self) -> Result<()> {
-        let mut lines = Vec::new();
-        for image in &self.images {
-            for fault in &image.faults {
-                lines.push(format!("{image}: {}\nhelp: {}", fault.what, fault.help));
-            }
-        }
-        match lines.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::new(FailureClass::Failed, lines.join("\n"), "").into()),
+    fn image() -> VerifiedImage {
+        VerifiedImage {
+            reference: "r.example/x:1".into(),
+            digest: None,
+            platform: None,
+            components: None,
+            commit: None,
+            faults: Vec::new(),
         }
     }
 
-    fn table(&self) -> Table {
-        let columns = [
-            ("image", Align::Left),
-            ("platform", Align::Left),
-            ("digest", Align::Left),
-            ("components", Align::Right),
-            ("commit", Align::Left),
-            ("verified", Align::Left),
-        ];
-        let mut table = Table::new(&columns);
-        let shown = |text: Option<&str>| text.unwrap_or("–").to_owned();
-        for image in &self.images {
-            table.row(vec![
-                image.reference.clone(),
-                shown(image.platform.as_deref()),
-                shown(image.digest.as_deref()),
-                image.components.map_or_else(|| "–".to_owned(), |number| number.to_string()),
-                shown(image.commit.as_deref().map(|commit| commit.get(..12).unwrap_or(commit))),
-                match image.faults.len() {
-                    0 => "yes".to_owned(),
-                    faults => format!("NO: {}", count(faults, "fault")),
-                },
-            ]);
+    fn faults(image: &VerifiedImage) -> Vec<&str> {
+        image.faults.iter().map(|fault| fault.what.as_str()).collect()
+    }
+
+    #[test]
+    fn only_a_statement_about_the_image_counts() {
+        // {"subject":[{"digest":{"sha256":"HEX"}}],"predicate":N}
+        let envelope = |payload: &str, key: &str| -> Envelope {
+            let json = json!({"payloadType": "t", "payload": payload, "signatures": [{"sig": key}]});
+            serde_json::from_value(json).unwrap()
+        };
+        let of_aa = "eyJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiYWEifX1dLCJwcmVkaWNhdGUiOjF9";
+        let of_bb = "eyJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiYmIifX1dLCJwcmVkaWNhdGUiOjJ9";
+        let subject = Subject { media_type: "m".into(), digest: "sha256:aa".into(), size: 1 };
+        let is_own = |_: &[u8], signature: &str| Ok(signature == "own");
+        let found = |all: &[Envelope]| predicate(all, &subject, &is_own).unwrap();
+        assert_eq!(found(&[envelope(of_aa, "own"), envelope(of_bb, "own")]), Signed::Predicate(json!(1)));
+        assert_eq!(found(&[envelope(of_bb, "own"), envelope(of_aa, "other")]), Signed::OtherImage);
+        assert_eq!(found(&[envelope(of_aa, "other")]), Signed::ByNone);
+    }
+
+    #[test]
+    fn the_commit_is_that_of_the_label_and_the_expected_one() {
+        let provenance =
+            json!({"buildDefinition": {"externalParameters": {"configSource": {"digest": {"sha1": "a1"}}}}});
+        for (label, expected, fault) in [
+            (Some("a1"), Some("a1"), None),
+            (None, None, None),
+            (Some("b2"), None, Some("provenance names a1, but the image's label b2")),
+            (Some("a1"), Some("c3"), Some("provenance names a1, not c3")),
+        ] {
+            let mut image = image();
+            check_commit(&provenance, label, expected, &mut image);
+            assert_eq!((faults(&image), image.commit.as_deref()), (fault.into_iter().collect(), Some("a1")));
         }
-        table
-    }
-}
-
-impl fmt::Display for VerifiedImage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reference)?;
-        self.platform.iter().try_for_each(|platform| write!(f, " ({platform})"))
-    }
-}
-
-impl Render for VerifyReport {
-    fn text(&self) -> String {
-        self.table().text()
     }
 
-    fn markdown(&self) -> String {
-        self.table().markdown()
+    #[test]
+    fn every_package_is_in_both_bills() {
+        let bill = |names: &[&str]| {
+            let components = names.iter().map(|name| json!({"bom-ref": name})).collect::<Vec<_>>();
+            json!({"components": components})
+        };
+        let mut same = image();
+        compare_bills(&bill(&["pkg:deb/a@1", "own:x"]), &bill(&["pkg:deb/a@1"]), &mut same);
+        assert_eq!((faults(&same), same.components), (Vec::new(), Some(2)));
+        let mut other = image();
+        compare_bills(&bill(&["pkg:deb/a@1"]), &bill(&["pkg:deb/a@2", "pkg:deb/b@1"]), &mut other);
+        assert_eq!(
+            faults(&other),
+            [
+                "the bill of materials lacks packages of the image: 2, such as pkg:deb/a@2",
+                "the bill of materials names packages that the image lacks: 1, such as pkg:deb/a@1"
+            ]
+        );
+        let error = VerifyReport { schema: 1, images: vec![other] }.check().unwrap_err().to_string();
+        assert!(error.starts_with("r.example/x:1: the bill of materials lacks"), "{error}");
     }
 }

@@ -21,7 +21,10 @@ fn registry(has_referrers: bool) -> (Fake, RegistryClient, Subject) {
     let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []}).to_string();
     client.put_manifest("1", kind, manifest.as_bytes()).unwrap();
     let (subject, _) = Subject::find(&client, "1").unwrap().unwrap();
-    assert_eq!((subject.media_type.as_str(), subject.digest.clone()), (kind, blob::sha256(manifest.as_bytes())));
+    assert_eq!(
+        (subject.media_type.as_str(), subject.digest.clone()),
+        (kind, blob::sha256(manifest.as_bytes()))
+    );
     client.put_manifest(&subject.digest, kind, manifest.as_bytes()).unwrap();
     (fake, client, subject)
 }
@@ -66,8 +69,12 @@ fn a_registry_without_the_api_lists_referrers_under_a_tag() {
     let attached = attach_with("a", 9, &client, &subject).unwrap();
     assert_eq!(attached, Attached { signed: 3, is_listed_under_tag: true });
     let list = manifest(&fake, &tag(&subject, ""));
-    let kinds: Vec<&str> =
-        list["manifests"].as_array().unwrap().iter().map(|one| one["artifactType"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = list["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["artifactType"].as_str().unwrap())
+        .collect();
     let bundle = "application/vnd.dev.sigstore.bundle.v0.3+json";
     assert_eq!(kinds, [bundle, bundle, "application/vnd.dev.cosign.artifact.sig.v1+json"]);
     for one in list["manifests"].as_array().unwrap() {

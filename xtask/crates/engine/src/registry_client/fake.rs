@@ -221,7 +221,8 @@ impl State {
                 let referrers = own.map(|((_, digest), (kind, bytes))| {
                     let manifest: serde_json::Value = serde_json::from_slice(bytes).unwrap();
                     let artifact = manifest["artifactType"].as_str().unwrap_or("test");
-                    let mut one = serde_json::json!({"mediaType": kind, "digest": digest, "size": bytes.len()});
+                    let mut one =
+                        serde_json::json!({"mediaType": kind, "digest": digest, "size": bytes.len()});
                     one["artifactType"] = artifact.into();
                     if let Some(annotations) = manifest.get("annotations") {
                         one["annotations"] = annotations.clone();
