@@ -52,7 +52,7 @@ pub enum ImageDifference {
         /// The number of layers of the first image.
         of: usize,
         /// The layer as the first image has it: instruction and Dockerfile line.
-        made_by: Option<Layer>,
+        made_by: Option<Box<Layer>>,
     },
     /// Only in these settings of the configuration.
     Settings(Vec<String>),
@@ -163,7 +163,8 @@ fn difference(
     };
     let image = ImageToAnalyze { reference: reference.to_owned(), image: images[0].clone() };
     let contents = analyze(std::slice::from_ref(&image), manifest, context)?.pop();
-    let made_by = contents.and_then(|contents| contents.layers.into_iter().nth(difference.layer));
+    let made_by =
+        contents.and_then(|contents| contents.layers.into_iter().nth(difference.layer)).map(Box::new);
     Ok(ImageDifference::Layer { difference, of: images[0].layers().len(), made_by })
 }
 
@@ -281,7 +282,7 @@ mod tests {
             origin: Some(origin),
         };
         let difference = LayerDifference { layer: 1, layers, file };
-        Some(ImageDifference::Layer { difference, of: 3, made_by: Some(made_by) })
+        Some(ImageDifference::Layer { difference, of: 3, made_by: Some(Box::new(made_by)) })
     }
 
     #[test]

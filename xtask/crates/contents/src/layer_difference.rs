@@ -240,13 +240,18 @@ fn key(entry: &LayerEntry) -> (String, bool) {
 
 fn aspects([(first, first_hash), (second, second_hash)]: [(&LayerEntry, u128); 2]) -> Vec<Aspect> {
     let mut found = Vec::new();
-    match (&first.kind, &second.kind) {
-        (LayerEntryKind::File { bytes: one, .. }, LayerEntryKind::File { bytes: other, .. }) => {
-            if one != other || first_hash != second_hash {
-                found.push(Aspect::Content { offset: None, bytes: [*one, *other] });
-            }
+    let sizes = [first, second].map(|entry| match entry.kind {
+        LayerEntryKind::File { bytes, .. } => Some(bytes),
+        _ => None,
+    });
+    match sizes {
+        [Some(one), Some(other)] if one != other || first_hash != second_hash => {
+            found.push(Aspect::Content { offset: None, bytes: [one, other] });
         }
-        (one, other) if one != other => found.push(Aspect::Type([one, other].map(described))),
+        [Some(_), Some(_)] => {}
+        _ if first.kind != second.kind => {
+            found.push(Aspect::Type([&first.kind, &second.kind].map(described)));
+        }
         _ => {}
     }
     if first.mode != second.mode {

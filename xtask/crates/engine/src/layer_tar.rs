@@ -32,6 +32,9 @@ impl Default for Budget {
     }
 }
 
+/// Names and values of pax headers.
+pub type Properties = Vec<(String, Vec<u8>)>;
+
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerEntry {
@@ -44,7 +47,7 @@ pub struct LayerEntry {
     /// When it was last modified, in seconds since 1970.
     pub modified: u64,
     /// Its other properties by their names in pax headers (pax(1)), such as `SCHILY.xattr.security.capability`.
-    pub properties: Vec<(String, Vec<u8>)>,
+    pub properties: Properties,
     /// Its type.
     pub kind: LayerEntryKind,
 }
@@ -249,7 +252,7 @@ struct Sparse {
 }
 
 /// What an entry's pax headers say beyond its path, its link and its size.
-fn pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<(Option<Sparse>, Vec<(String, Vec<u8>)>)> {
+fn pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<(Option<Sparse>, Properties)> {
     let Some(extensions) = entry.pax_extensions()? else { return Ok((None, Vec::new())) };
     let (mut name, mut bytes, mut is_sparse, mut properties) = (None, None, false, Vec::new());
     for extension in extensions {
