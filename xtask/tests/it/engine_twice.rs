@@ -1,10 +1,17 @@
 //! `build-images --twice`: images that come out the same, and images that do not, with the file and the Dockerfile line.
 
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::process::Stdio;
+
+use crate::engine::wait_for;
 use crate::support::{Site, docker};
 
-/// The IDs of all images with these repositories' names, tagged or not.
-fn images(site: &Site) -> String {
-    docker(&["image", "ls", "--quiet", "--no-trunc", "--filter", &format!("reference={}-*", site.prefix)])
+/// The IDs of all images under the site's names.
+fn images(site: &Site) -> BTreeSet<String> {
+    let filter = format!("reference={}-*", site.prefix);
+    let text = docker(&["image", "ls", "--quiet", "--no-trunc", "--filter", &filter]);
+    text.lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -41,7 +48,7 @@ fn the_first_differing_file_and_its_line_are_named() {
     assert!(text.contains("not reproducible: 1 of 2 images: "), "{text}");
     // The tags are those of the first build, and nothing of the second one is left.
     assert_eq!(site.tag_names().len(), 4, "{:?}", site.tag_names());
-    assert_eq!(images(&site).lines().collect::<std::collections::BTreeSet<_>>().len(), 2);
+    assert_eq!(images(&site).len(), 2);
     let before = images(&site);
     let output = site.run(&["build-images"]);
     assert!(site.told(&output).contains("Up to date: 2 images"), "{}", site.told(&output));
@@ -66,4 +73,30 @@ fn an_image_that_differs_is_not_pushed() {
         "{text}"
     );
     assert!(text.contains("file:   /made: content from byte ") && !text.contains("127.0.0.1"), "{text}");
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn an_interrupt_of_the_second_build_leaves_only_the_first() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("twice-int");
+    // Long enough to be interrupted the second time.
+    site.folder
+        .write("alpha/Dockerfile.optimized", "FROM debian:trixie-slim\nRUN echo waiting && sleep 20\n");
+    site.run(&["build-images"]);
+    let before = (site.tags(), images(&site));
+    let messages = site.folder.0.join("target/xtask/messages");
+    let log = site.folder.0.join("target/xtask/logs/alpha-simple-optimized.log");
+    fs::remove_file(&log).unwrap();
+    let mut child = site
+        .command(&["build-images", "--twice"])
+        .stderr(File::create(&messages).unwrap())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(&messages, "Building 2 images again without the cache.", &mut child);
+    wait_for(&log, "waiting", &mut child);
+    crate::support::signal("INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!((site.tags(), images(&site)), before);
 }
