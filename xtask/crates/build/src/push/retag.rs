@@ -86,8 +86,8 @@ pub(crate) fn all_or_none(
             Ok(row) => rows.push(row),
             Err(error) => {
                 // One that cannot be set back does not keep the others.
-                let restored = planned[..index].iter().rev().map(Planned::restore);
-                let restored = restored.fold(Ok(()), |first, one| first.and(one));
+                let results: Vec<Result<()>> = planned[..index].iter().rev().map(Planned::restore).collect();
+                let restored = results.into_iter().collect::<Result<()>>();
                 let mut failed = one.wanted.row(PushState::Failed);
                 failed.failure = Some(failure(&error, restored));
                 let others = |planned: &[Planned<'_>]| -> Vec<PushRow> {
