@@ -85,7 +85,9 @@ pub(crate) fn all_or_none(
         match one.set() {
             Ok(row) => rows.push(row),
             Err(error) => {
-                let restored = planned[..index].iter().rev().try_for_each(Planned::restore);
+                // One that cannot be set back does not keep the others.
+                let results: Vec<Result<()>> = planned[..index].iter().rev().map(Planned::restore).collect();
+                let restored = results.into_iter().collect::<Result<()>>();
                 let mut failed = one.wanted.row(PushState::Failed);
                 failed.failure = Some(failure(&error, restored));
                 let others = |planned: &[Planned<'_>]| -> Vec<PushRow> {
