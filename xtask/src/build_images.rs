@@ -122,7 +122,7 @@ const EXAMPLES: &str = "Examples:
   # Build and push
   cargo xtask build-images --push --registry registry.company.com/team
   # Let a remote builder push; this machine stores no image
-  cargo xtask build-images --builder far --push --no-load --registry hub.example/t
+  cargo xtask build-images --builder far --push --no-load --registry hub.example
   # Pull images that another machine pushed with --built-tags
   cargo xtask build-images --pull-built --registry registry.company.com/team";
 
