@@ -28,9 +28,9 @@ pub struct Args {
 
 const EXAMPLES: &str = "Examples:
   # Verify an image and what is attached to it
-  cargo xtask verify registry.company.com/team/api:1.0 --key cosign.pub
+  cargo xtask verify hub.example/team/api:1.0 --key cosign.pub
   # Require that it was built from a commit
-  cargo xtask verify registry.company.com/team/api:1.0 --key cosign.pub --commit v1.0";
+  cargo xtask verify hub.example/team/api:1.0 --key cosign.pub --commit v1.0";
 
 /// # Errors
 /// Wrong usage, an image that cannot be verified, or a registry that does not answer.
