@@ -133,7 +133,7 @@ pub(super) fn send(request: &Request, runner: &Runner) -> Result<Response> {
         curl.args(["--url", &request.url]).stdin(config).reader().map_err(|error| match error.class {
             FailureClass::Machine => Error::from(Failure::machine(
                 "curl is not installed",
-                "install it (Debian: `apt-get install curl`); it is needed to ask registries",
+                "install it (Debian: `apt-get install curl`); it is needed to access registries",
             )),
             _ => error.into(),
         })?;
