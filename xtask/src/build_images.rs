@@ -48,13 +48,13 @@ pub struct Args {
     /// Push only edition tags, like `push --fixed-tags`
     #[arg(long, requires = "push")]
     fixed_tags: bool,
-    /// Push nothing if a tag exists with another image, like `push --no-overwrite`
+    /// Push nothing if a tag already exists for a different image, like `push --no-overwrite`
     #[arg(long, requires = "push")]
     no_overwrite: bool,
     /// Also push NAME:built-… tags, like `push --built-tags`
     #[arg(long, requires = "push")]
     built_tags: bool,
-    /// Let the builder push; the engine stores no image. Needs a builder made by `docker buildx create`
+    /// Push from the builder, without storing images in the engine; needs a builder created with `docker buildx create`
     #[arg(long, requires = "push", conflicts_with_all = ["pull_built", "no_overwrite", "twice"])]
     no_load: bool,
     /// Pull images that another machine built from the same inputs, and build only the others
@@ -63,7 +63,7 @@ pub struct Args {
     /// Ignore the build cache
     #[arg(long)]
     no_cache: bool,
-    /// Then build again without the cache, and fail if an image differs; push nothing then
+    /// Build a second time without the cache; if an image differs, fail and push nothing
     #[arg(long)]
     twice: bool,
     /// Maximum parallel builds [default: no limit]
@@ -117,11 +117,11 @@ const EXAMPLES: &str = "Examples:
   cargo xtask build-images --edition all --refresh
   # Show the slowest build steps
   cargo xtask build-images --timings
-  # Check that a second build gives the same image
+  # Check that a second build produces the same image
   cargo xtask build-images api --twice
   # Build and push
   cargo xtask build-images --push --registry registry.company.com/team
-  # Let a remote builder push; this machine stores no image
+  # Push from a remote builder, without storing images on this machine
   cargo xtask build-images --builder far --push --no-load --registry hub.example
   # Pull images that another machine pushed with --built-tags
   cargo xtask build-images --pull-built --registry registry.company.com/team";
@@ -220,7 +220,7 @@ fn build_and_push(
     finish(done.report.check(), done.failure, context)
 }
 
-/// The result of a run whose push and builds may both have failed.
+/// The result of a run; both its push and its builds may have failed.
 fn finish(pushed: Result<()>, failure: Option<Failure>, context: &Context) -> Result<()> {
     let Some(failure) = failure else { return pushed };
     if let Err(error) = pushed {

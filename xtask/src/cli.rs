@@ -35,7 +35,7 @@ struct Cli<C: Subcommand> {
     /// Install and start Docker Engine, Buildx and Compose if missing (Debian or Ubuntu, as root)
     #[arg(long, global = true, help_heading = GLOBAL)]
     with_engine: bool,
-    /// Buildx builder, or docker context whose engine builds [default: $BUILDX_BUILDER, else the current builder]
+    /// Buildx builder, or a docker context to build on its engine [default: $BUILDX_BUILDER, else the current builder]
     #[arg(long, global = true, value_name = "NAME", help_heading = GLOBAL)]
     builder: Option<String>,
     /// Print errors only

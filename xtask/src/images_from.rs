@@ -11,7 +11,7 @@ use engine::environment::require_engine;
 use engine::registry_images::RegistryImages;
 use model::platform::Platform;
 
-/// Where the images of services are.
+/// Where to read the images of services from.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ImagesFrom {
     /// Read the services' images from a registry, HOST[:PORT][/PATH], layer by layer [default: from the engine]
@@ -20,15 +20,15 @@ pub struct ImagesFrom {
 }
 
 impl ImagesFrom {
-    /// Makes sure that an engine answers, if images are read from it.
+    /// Makes sure that an engine answers if images are read from it.
     ///
     /// # Errors
-    /// When none does.
+    /// When the engine does not answer.
     pub fn require_engine(&self, context: &Context) -> Result<()> {
         if self.registry.is_some() { Ok(()) } else { require_engine(context) }
     }
 
-    /// The context whose images are those of the registry, if one was given.
+    /// The context, set to read images from the registry if one was given.
     ///
     /// # Errors
     /// When the registry is invalid.

@@ -31,7 +31,7 @@ pub struct Args {
     /// immutable tags
     #[arg(long)]
     fixed_tags: bool,
-    /// Push nothing if one of the tags exists in the registry with another image; for releases
+    /// Push nothing if a tag already exists in the registry for a different image; for releases
     #[arg(long)]
     no_overwrite: bool,
     /// Also push fingerprint tags, NAME:built-…, for `build-images --pull-built` on other machines
@@ -40,7 +40,7 @@ pub struct Args {
     /// Sign the pushed images and attach a bill of materials and provenance; needs cosign
     #[arg(long, requires = "key", conflicts_with = "dry_run")]
     attest: bool,
-    /// Private key for --attest: a file, such as cosign.key, or a reference that cosign understands; the password is taken from
+    /// Private key for --attest: a file, such as cosign.key, or a reference that cosign understands; set its password in
     /// COSIGN_PASSWORD
     #[arg(long, value_name = "FILE|REFERENCE", requires = "attest")]
     key: Option<String>,
@@ -62,7 +62,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask push --registry 127.0.0.1:5000 --dry-run
   # Push to a registry with immutable tags
   cargo xtask push --registry hub.example/t --tag 1.1 --fixed-tags
-  # Push a release whose tags must not exist with other images
+  # Push a release, unless a tag already exists for a different image
   cargo xtask push --registry hub.example/t --tag 1.1 --no-overwrite
   # Let other machines pull these images instead of building them
   cargo xtask push --registry hub.example/t --built-tags

@@ -18,7 +18,7 @@ pub struct Args {
     /// Public key: a file, such as cosign.pub, or a reference that cosign understands
     #[arg(long, value_name = "FILE|REFERENCE")]
     key: String,
-    /// Also require that provenance names this commit of the checkout
+    /// Also require that the provenance names this commit of the checkout
     #[arg(long, value_name = "COMMIT")]
     commit: Option<String>,
     /// Output format
@@ -29,7 +29,7 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   # Verify an image and what is attached to it
   cargo xtask verify hub.example/team/api:1.0 --key cosign.pub
-  # Require that it was built from a commit
+  # Require that it was built from a specific commit
   cargo xtask verify hub.example/team/api:1.0 --key cosign.pub --commit v1.0";
 
 /// # Errors

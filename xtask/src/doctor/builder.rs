@@ -1,4 +1,4 @@
-//! The builder: its driver, its nodes, and what does not work with it.
+//! The builder: its driver, nodes and limits.
 
 use anyhow::Result;
 
@@ -11,7 +11,7 @@ use engine::facts::Facts;
 
 pub(super) const NAME: &str = "BuildKit";
 
-/// Checks the builder. One that is not the engine's own is shown with its nodes.
+/// Checks the builder. If it is not the engine's own, its nodes are shown, too.
 ///
 /// # Errors
 /// When docker cannot be started.
@@ -39,7 +39,7 @@ pub(super) fn examine(facts: &Facts, context: &Context) -> Result<Vec<Check>> {
 fn daemon(state: &BuilderState, is_own: bool) -> Check {
     let BuilderState { name, driver, .. } = state;
     let is_unknown = driver.is_empty() || state.nodes.is_empty();
-    match state.why_down().or_else(|| is_unknown.then(|| "Buildx shows no node".to_owned())) {
+    match state.why_down().or_else(|| is_unknown.then(|| "Buildx lists no nodes".to_owned())) {
         None => {
             let version = state.nodes.iter().find_map(|node| node.version.as_deref());
             let version = match version {

@@ -109,7 +109,7 @@ fn debians_cosign_accepts_what_is_attached() {
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("signature, bill of materials, provenance"), "{text}");
-    assert!(text.contains("has no referrers API: they are listed under the tag sha256-"), "{text}");
+    assert!(text.contains("has no referrers API: referrers are listed under the tag sha256-"), "{text}");
     assert!(!text.contains(&keys.password), "{text}");
     let repository = format!("/v2/{}-alpha", site.prefix);
     let digest = docker(&["image", "inspect", "--format", "{{index .RepoDigests 0}}", &image]);
@@ -226,7 +226,7 @@ fn an_index_and_its_images_are_attested_and_a_repeat_continues() {
     for part in [
         format!("error: cannot attest {image}:latest-arm64: "),
         "tags of signatures are reserved".to_owned(),
-        format!("pushed, but without all attestations: {image}:latest-arm64, {image}:latest\n"),
+        format!("pushed, but not fully attested: {image}:latest-arm64, {image}:latest\n"),
         format!("attested: 1 image ({image}:latest-amd64)\n"),
         "help: fix this, then run the same command again".to_owned(),
     ] {

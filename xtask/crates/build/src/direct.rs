@@ -1,5 +1,5 @@
-//! Images that a builder pushes to a registry without a copy in the engine. They are pushed by digest, without a tag; when all are
-//! there, their tags are set.
+//! Images that a builder pushes to a registry without a copy in the engine. They are pushed by digest, without a tag; once all of them
+//! are in the registry, their tags are set.
 
 use std::collections::BTreeMap;
 
@@ -38,9 +38,9 @@ use model::platform::Platform;
 pub struct Destination<'a> {
     /// The registry.
     pub registry: &'a Registry,
-    /// Only edition tags.
+    /// Whether to set only edition tags.
     pub fixed_tags: bool,
-    /// Fingerprint tags too.
+    /// Whether to set fingerprint tags, too.
     pub built_tags: bool,
 }
 
@@ -62,11 +62,11 @@ struct Pushed {
     image: Image,
 }
 
-/// Builds the requested images that the registry does not have up to date, pushes them from the builder, and sets their tags there: all of
-/// them, or none.
+/// Builds the requested images that are not up to date in the registry, pushes them from the builder, and sets their tags: either all or
+/// none.
 ///
 /// # Errors
-/// [`Failure`] when the builder cannot push, or anything failed and `keep_going` is not set; then no tag was set. Tags that the registry
+/// [`Failure`] when the builder cannot push, or anything fails and `keep_going` is not set; then no tag was set. Tags that the registry
 /// rejects are part of the report.
 pub fn build_and_push(
     manifest: &Manifest,
@@ -142,13 +142,13 @@ fn baked(plan: &BuildPlan, options: &BuildOptions, context: &Context) -> Result<
     }
 }
 
-/// Checks that the builder can push by digest: engines' own builders cannot (docker/buildx, `build/build.go`).
+/// Checks that the builder can push by digest: an engine's own builder cannot (docker/buildx, `build/build.go`).
 ///
 /// # Errors
-/// When it cannot, or does not work.
+/// When the builder cannot push by digest, or does not work.
 fn require_pushing_builder(context: &Context) -> Result<()> {
     const HELP: &str = "choose another with --builder NAME (`docker buildx create --driver docker-container --name NAME` \
-                        makes one), or omit --no-load to push from the engine";
+                        creates one), or omit --no-load to push from the engine";
     require_reachable_builder(context)?;
     match context.docker.builder.kind() {
         BuilderKind::Created => Ok(()),
@@ -158,7 +158,7 @@ fn require_pushing_builder(context: &Context) -> Result<()> {
     }
 }
 
-/// The images that the registry has under the tags of a plan, by local tag.
+/// The images in the registry under the tags of a plan, by local tag.
 fn in_registry(
     plan: &BuildPlan,
     registry: &Registry,
@@ -176,7 +176,7 @@ fn in_registry(
     Ok(found)
 }
 
-/// Lets the builder push the plan's images without a tag.
+/// Makes the builder push the plan's images without a tag.
 fn push_by_digest(plan: &mut BuildPlan, registry: &Registry) {
     for image in &plan.images {
         let Some(target) = plan.definition.target.get_mut(&image.target) else { continue };
@@ -188,7 +188,7 @@ fn push_by_digest(plan: &mut BuildPlan, registry: &Registry) {
     }
 }
 
-/// The images that were built, as the registry has them.
+/// The images that were built, as stored in the registry.
 fn of_outcome(
     plan: &BuildPlan,
     outcome: &BakeOutcome,
@@ -216,13 +216,13 @@ fn of_outcome(
     built.map(pushed).collect()
 }
 
-/// An image that the registry has up to date, under all its tags.
+/// An image that is up to date in the registry, under all its tags.
 fn kept_image(tagged: TaggedImage, there: &BTreeMap<String, RemoteImage>) -> Option<Pushed> {
     let found = there.get(&tagged.tags.first()?.to_string())?;
     Some(Pushed { digest: found.digest.clone(), image: found.image.clone(), tagged })
 }
 
-/// The tags to set: of images, then of the indexes that contain them. `project`: whose fingerprint tags are set too.
+/// The tags to set: those of images, then those of the indexes that contain them. `project`: whose fingerprint tags to set, too.
 fn moves(
     pushed: &[Pushed],
     registry: &Registry,

@@ -1,4 +1,4 @@
-//! Builds images a second time without the cache, under temporary tags, and compares them with the first ones.
+//! Builds images a second time without the cache, under temporary tags, and compares them with the first images.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +38,7 @@ pub struct Reproducibility {
 pub struct RebuiltImage {
     /// A tag of the first image.
     pub reference: String,
-    /// How the second one differs; `None` if it is the same image.
+    /// How the second image differs; `None` if it is the same image.
     pub difference: Option<ImageDifference>,
 }
 
@@ -51,15 +51,15 @@ pub enum ImageDifference {
         difference: LayerDifference,
         /// The number of layers of the first image.
         of: usize,
-        /// The layer as the first image has it: instruction and Dockerfile line.
+        /// The layer in the first image: instruction and Dockerfile line.
         made_by: Option<Box<Layer>>,
     },
     /// Only in these settings of the configuration.
     Settings(Vec<String>),
 }
 
-/// Builds images again without the cache, and compares each with the image that its tag names. Tags do not change, and the new images
-/// are removed.
+/// Builds images again without the cache, and compares each with the image that its tag refers to. Tags do not change, and the new
+/// images are removed.
 ///
 /// # Errors
 /// When a build fails, an image is missing, or docker cannot save an image.
@@ -104,7 +104,7 @@ pub fn build_again(
     result.and_then(|images| removed.map(|_| Reproducibility { images }))
 }
 
-/// Takes over the labels that this program sets from the first images: an image that was up to date names an earlier commit.
+/// Copies the labels that this program sets from the first images: an image that was up to date names an earlier commit.
 fn take_over_labels(plan: &mut BuildPlan, first: &BTreeMap<String, Image>, project: &str) {
     let prefix = format!("{project}.images.");
     for image in &plan.images {
@@ -210,15 +210,15 @@ impl fmt::Display for ImageDifference {
                 }
                 match &difference.file {
                     Some(file) => write!(f, "\n{}", Described(file))?,
-                    None => f.write_str("\n  file:   none; the layers' tars differ in order or headers")?,
+                    None => f.write_str("\n  file:   none; the layers' tar entries differ in order or headers")?,
                 }
                 match difference.layers - 1 {
                     0 => Ok(()),
-                    later => write!(f, "\n  later:  {} more, maybe because of this one", count(later, "layer")),
+                    later => write!(f, "\n  later:  {} more, possibly because of this one", count(later, "layer")),
                 }
             }
             ImageDifference::Settings(settings) if settings.as_slice() == ["Created"] => f.write_str(
-                "  layers: equal\n  config: time of the build\n  help:   set source-date-epoch in the manifest",
+                "  layers: equal\n  config: build time\n  help:   set source-date-epoch in the manifest",
             ),
             ImageDifference::Settings(settings) if settings.is_empty() => {
                 f.write_str("  layers: equal\n  config: history")
@@ -230,7 +230,7 @@ impl fmt::Display for ImageDifference {
     }
 }
 
-/// The lines for a file that differs.
+/// Displays a file that differs.
 struct Described<'a>(&'a FileDifference);
 
 impl fmt::Display for Described<'_> {
@@ -296,17 +296,17 @@ content:1: not reproducible
   layer:  2 of 3, a/Dockerfile:3: RUN date > /made
   file:   /made: content from byte 4 of 9, modification time (1, 2)
   others: 2 files of this layer
-  later:  1 layer more, maybe because of this one
+  later:  1 layer more, possibly because of this one
 time:1: not reproducible
   layer:  2 of 3, a/Dockerfile:3: RUN date > /made
   file:   /made: modification time (1, 2)
   help:   set its time with `touch -hd \"@$SOURCE_DATE_EPOCH\"`, in this step or in the stage that it is copied from
 order:1: not reproducible
   layer:  2 of 3, a/Dockerfile:3: RUN date > /made
-  file:   none; the layers' tars differ in order or headers
+  file:   none; the layers' tar entries differ in order or headers
 created:1: not reproducible
   layers: equal
-  config: time of the build
+  config: build time
   help:   set source-date-epoch in the manifest
 env:1: not reproducible
   layers: equal

@@ -1,5 +1,5 @@
-//! Signatures by cosign, which reads keys from files, key management services and hardware. It gets only the bytes to sign or verify:
-//! this program itself stores and reads signatures in registries. The transparency log is not used.
+//! Signatures by cosign, which reads keys from files, key management services and hardware. cosign receives only the bytes to sign or
+//! verify: this program stores and reads the signatures in registries. The transparency log is not used.
 
 use std::fs::File;
 
@@ -14,7 +14,7 @@ use host::process::{Cmd, Output, Runner};
 /// The password of a key file; cosign reads the variable itself.
 const PASSWORD: &str = "COSIGN_PASSWORD";
 
-/// The public key of a [`Signer`], for cosign's own environment.
+/// The environment variable that passes the public key of a [`Signer`] to cosign.
 const PUBLIC_KEY: &str = "ATTESTATION_PUBLIC_KEY";
 
 /// A private key that can sign.
@@ -29,7 +29,7 @@ pub struct Signer {
 #[derive(Debug, Clone)]
 pub struct Verifier {
     key: String,
-    /// The key itself, unless cosign reads it elsewhere.
+    /// The key, unless cosign reads it from somewhere else.
     public: Option<String>,
     runner: Runner,
 }
@@ -64,7 +64,7 @@ impl Signer {
         Ok(Signer { key: key.to_owned(), public: output.stdout, runner: runner.clone() })
     }
 
-    /// Signs bytes with ECDSA over SHA-256, or the key's own algorithm. Returns the signature in base64.
+    /// Signs bytes with ECDSA over SHA-256, or with the key's algorithm. Returns the signature in base64.
     ///
     /// # Errors
     /// When cosign fails.
@@ -90,7 +90,7 @@ impl Signer {
         Ok(output.stdout.trim().to_owned())
     }
 
-    /// Verifies what this key signed.
+    /// The verifier for this key's signatures.
     pub fn verifier(&self) -> Verifier {
         let key = format!("env://{PUBLIC_KEY}");
         Verifier { key, public: Some(self.public.clone()), runner: self.runner.clone() }
@@ -120,12 +120,12 @@ impl Verifier {
         Ok(Verifier { key: key.to_owned(), public: None, runner: runner.clone() })
     }
 
-    /// Whether the key made this signature (base64) of these bytes.
+    /// Whether the key created this signature (base64) of these bytes.
     ///
     /// # Errors
     /// When cosign cannot use the key.
     pub fn verify(&self, bytes: &[u8], signature: &str) -> Result<bool> {
-        // cosign would read a file or a URL of this name.
+        // cosign would read a file or URL with this name.
         if STANDARD.decode(signature).is_err() || signature.is_empty() {
             return Ok(false);
         }
@@ -139,7 +139,7 @@ impl Verifier {
             return Ok(false);
         }
         let what = format!("cosign cannot verify with the key {}: {message}", self.key);
-        Err(Failure::new(FailureClass::Usage, what, "give a public key that cosign can read").into())
+        Err(Failure::new(FailureClass::Usage, what, "pass a public key that cosign can read").into())
     }
 
     fn cmd(&self, signature: &str) -> Cmd {
@@ -152,13 +152,13 @@ impl Verifier {
         }
     }
 
-    /// How the key was given.
+    /// The key as given by the user.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// Whether a key is a path and not a reference such as `awskms://…`.
+/// Whether a key is a path, not a reference such as `awskms://…`.
 fn is_file(key: &str) -> bool {
     !key.contains("://")
 }

@@ -1,4 +1,4 @@
-//! Signs pushed images, and attaches what is in them and what they were built from.
+//! Signs pushed images and attaches bills of materials and provenance to them.
 
 mod provenance;
 pub mod verify;
@@ -27,7 +27,7 @@ use model::manifest::Manifest;
 /// The program that signs.
 const COSIGN: &str = "cosign";
 
-/// The predicates of images, made before they are pushed: an image that cannot be described is not pushed.
+/// The predicates of images, created before the push: an image that cannot be described is not pushed.
 #[derive(Debug)]
 pub struct Attestor {
     signer: Signer,
@@ -51,7 +51,7 @@ struct Pushed<'r> {
 }
 
 impl Attestor {
-    /// Checks the key, and describes the images that the engine has. A missing image is reported by the push.
+    /// Checks the key and describes the images in the engine. Missing images are left for the push to report.
     ///
     /// # Errors
     /// When cosign is missing or cannot use the key, an image cannot be read, or its commit is unknown.
@@ -83,10 +83,10 @@ impl Attestor {
         Ok(Attestor { signer, hint, predicates })
     }
 
-    /// Signs everything in a report, by digest. What is signed already stays; so after a failure, a repeat continues.
+    /// Signs everything in a report, by digest. Existing signatures are kept, so a repeat after a failure resumes.
     ///
     /// # Errors
-    /// The first image that fails, with those that have their attestations and those that do not.
+    /// The first image that fails; the message lists which images are attested and which are not.
     pub fn attest(&self, report: &PushReport, context: &Context) -> Result<()> {
         let all = pushed(report);
         for (index, pushed) in all.iter().enumerate() {
@@ -104,7 +104,7 @@ impl Attestor {
         let remote: RemoteReference = format!("{name}@{digest}").parse()?;
         let client = RegistryClient::new(remote, &context.docker.runner);
         let (subject, _) = Subject::find(&client, digest)?
-            .with_context(|| format!("the registry does not have {digest} any more"))?;
+            .with_context(|| format!("the registry no longer has {digest}"))?;
         let verifier = self.signer.verifier();
         let signing = Signing {
             sign: &|bytes| self.signer.sign(bytes),
@@ -114,10 +114,10 @@ impl Attestor {
         let predicates = match &row.image {
             Some(image) => {
                 let made = self.predicates.get(image);
-                let made = made.with_context(|| format!("{} was rebuilt meanwhile", row.reference))?;
+                let made = made.with_context(|| format!("{} was rebuilt in the meantime", row.reference))?;
                 vec![(CYCLONEDX, &made.bill_of_materials), (PROVENANCE, &made.provenance)]
             }
-            // The images of an index have their own.
+            // An index has no documents; each of its images does.
             None => Vec::new(),
         };
         let attached = attestations::attach(&client, &subject, name, &predicates, signing)?;
@@ -131,13 +131,13 @@ impl Attestor {
             let tag = digest.replace(':', "-");
             context
                 .terminal
-                .say(format!("  the registry has no referrers API: they are listed under the tag {tag}"));
+                .say(format!("  the registry has no referrers API: referrers are listed under the tag {tag}"));
         }
         Ok(())
     }
 }
 
-/// Everything that a push brought or found in the registry, each digest of a repository once.
+/// Everything that a push uploaded or found in the registry, each digest once per repository.
 fn pushed(report: &PushReport) -> Vec<Pushed<'_>> {
     let mut all: Vec<Pushed<'_>> = Vec::new();
     for row in &report.images {
@@ -152,12 +152,12 @@ fn pushed(report: &PushReport) -> Vec<Pushed<'_>> {
     all
 }
 
-/// The error of the first of `missing`. Everything was pushed, but only `done` has its attestations.
+/// The error for the first of `missing`. Everything was pushed, but only `done` is fully attested.
 fn unfinished(error: &Error, done: &[Pushed<'_>], missing: &[Pushed<'_>]) -> Error {
     let first = missing.first().map(ToString::to_string).unwrap_or_default();
     let names = |all: &[Pushed<'_>]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut what =
-        format!("cannot attest {first}: {error:#}\npushed, but without all attestations: {}", names(missing));
+        format!("cannot attest {first}: {error:#}\npushed, but not fully attested: {}", names(missing));
     if !done.is_empty() {
         what.push_str(&format!("\nattested: {} ({})", count(done.len(), "image"), names(done)));
     }
@@ -218,7 +218,7 @@ mod tests {
         let refused = || Error::from(Failure::new(FailureClass::Network, "the registry failed (500)", ""));
         let error = unfinished(&refused(), &all[..1], &all[1..]);
         let expected = "cannot attest r.example/x:4: the registry failed (500)\n\
-                        pushed, but without all attestations: r.example/x:4\nattested: 1 image (r.example/x:1)";
+                        pushed, but not fully attested: r.example/x:4\nattested: 1 image (r.example/x:1)";
         let failure: &Failure = error.downcast_ref().unwrap();
         assert_eq!((failure.what.as_str(), class_of(&error)), (expected, FailureClass::Network));
         assert!(!unfinished(&refused(), &[], &all).to_string().contains("\nattested:"));

@@ -9,12 +9,12 @@ use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
 use model::manifest::Manifest;
 
-/// BuildKit's own definition of the fields; this is a part of it.
+/// BuildKit's definition of the fields; this is a subset.
 const BUILD_TYPE: &str = "https://github.com/moby/buildkit/blob/master/docs/attestations/slsa-definitions.md";
-/// What built the image. Who vouches for it is the owner of the key.
+/// What built the image. The owner of the key vouches for it.
 const BUILDER: &str = "https://github.com/moby/buildkit";
 
-/// The provenance of an image. `source`: where its commit is.
+/// The provenance of an image. `source`: the location of the repository with its commit.
 ///
 /// # Errors
 /// When the image was not built from a commit.
@@ -59,7 +59,7 @@ pub(super) fn of(
     }))
 }
 
-/// The commit that a provenance names.
+/// The commit that a provenance predicate names.
 pub(super) fn commit_of(predicate: &Value) -> Option<&str> {
     predicate["buildDefinition"]["externalParameters"]["configSource"]["digest"]["sha1"].as_str()
 }
@@ -73,7 +73,7 @@ fn commit<'i>(tag: &str, image: &'i Image) -> Result<&'i str, Failure> {
     }
     let (from, first) = match revision.strip_suffix("-dirty") {
         Some(_) => ("from uncommitted changes", "commit them"),
-        None => ("outside of a git checkout", "clone the repository"),
+        None => ("outside a git checkout", "clone the repository"),
     };
     let what = format!("nothing was pushed: {tag} was built {from}, so provenance cannot name its sources");
     let help = format!("{first}, run `{PROGRAM} build-images`, then push again");
@@ -131,7 +131,7 @@ mod tests {
         assert!(dirty.contains("x:1 was built from uncommitted changes"), "{dirty}");
         for other in ["unknown", "", "0123"] {
             assert!(
-                commit("x:1", &image(other)).unwrap_err().what.contains("built outside of a git checkout")
+                commit("x:1", &image(other)).unwrap_err().what.contains("built outside a git checkout")
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Verifies signatures and attestations of images in registries: that they are there, signed with a key, about this image, and true.
+//! Verifies signatures and attestations of images in registries: they exist, are signed with a key, refer to this image, and are true.
 
 use std::collections::BTreeSet;
 
@@ -25,9 +25,9 @@ use model::manifest::Manifest;
 /// What to verify against.
 #[derive(Debug)]
 pub struct Expected<'a> {
-    /// The key that must have signed.
+    /// The key that must have made the signatures.
     pub key: Verifier,
-    /// The commit that provenance must name; `None` for the commit in the image's label.
+    /// The commit that the provenance must name; `None` for the commit in the image's label.
     pub commit: Option<&'a str>,
 }
 
@@ -61,7 +61,7 @@ pub fn verify(
     Ok(VerifyReport { schema: 1, images })
 }
 
-/// A reference that is verified.
+/// A reference to verify.
 struct Place<'a> {
     reference: &'a str,
     name: &'a str,
@@ -100,7 +100,7 @@ impl Place<'_> {
                 continue;
             }
             let found = Subject::find(self.client, digest)?;
-            let (own, _) = found.with_context(|| format!("{} lacks its image {digest}", self.reference))?;
+            let (own, _) = found.with_context(|| format!("{} is missing its image {digest}", self.reference))?;
             images.push(self.one(&own, Some(platform.to_string()))?);
         }
         Ok(images)
@@ -157,7 +157,7 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// The predicate of a kind that the key signed about this image.
+    /// The predicate of this kind that the key signed for this image.
     fn statement(
         &self,
         subject: &Subject,
@@ -184,7 +184,7 @@ impl Place<'_> {
     }
 }
 
-/// What a key signed among attestations of one kind.
+/// What a key signed among the attestations of one kind.
 #[derive(Debug, PartialEq)]
 enum Signed {
     /// A predicate about the image.
@@ -202,7 +202,7 @@ fn predicate(
 ) -> Result<Signed> {
     let hex = subject.digest.trim_start_matches("sha256:");
     let mut signed = Signed::ByNone;
-    // The newest is the last.
+    // The last is the newest.
     for envelope in found.iter().rev() {
         if !envelope.is_signed(is_signed)? {
             continue;
@@ -217,18 +217,18 @@ fn predicate(
     Ok(signed)
 }
 
-/// Checks the commit that provenance names. `label`: the one that the image itself names.
+/// Checks the commit that the provenance names. `label`: the commit in the image's label.
 fn check_commit(provenance: &Value, label: Option<&str>, expected: Option<&str>, image: &mut VerifiedImage) {
     let named = provenance::commit_of(provenance);
     image.commit = named.map(str::to_owned);
     let named = named.unwrap_or("no commit");
     if let Some(label) = label.filter(|label| *label != named) {
-        let what = format!("provenance names {named}, but the image's label {label}");
+        let what = format!("provenance names {named}, but the image's label says {label}");
         image.fault(what, "build the image again and push it with its attestations");
     }
     if let Some(expected) = expected.filter(|expected| *expected != named) {
         let what = format!("provenance names {named}, not {expected}");
-        image.fault(what, "deploy an image of that commit, or give the commit of this one");
+        image.fault(what, "deploy an image built from that commit, or set --commit to this image's commit");
     }
 }
 
@@ -236,14 +236,14 @@ fn attest() -> String {
     format!("attest it: `{PROGRAM} push --attest --key cosign.key`")
 }
 
-/// The names of a bill's components.
+/// The names of the components in a bill of materials.
 fn components(bill: &Value) -> BTreeSet<&str> {
     let all = bill["components"].as_array().map(Vec::as_slice).unwrap_or_default();
     all.iter().filter_map(|component| component["bom-ref"].as_str()).collect()
 }
 
-/// Compares an attached bill of materials with the image's contents. Only components with a package URL count: names of others
-/// depend on the checkout.
+/// Compares an attached bill of materials with the image's contents. Only components with a package URL count: the names of other
+/// components depend on the checkout.
 fn compare_bills(attached: &Value, found: &Value, image: &mut VerifiedImage) {
     let (attached, found) = (components(attached), components(found));
     image.components = Some(attached.len());
@@ -253,8 +253,8 @@ fn compare_bills(attached: &Value, found: &Value, image: &mut VerifiedImage) {
     };
     let help = "push the image again with its attestations, using the same version of this program";
     for (names, what) in [
-        (differing(&found, &attached), "the bill of materials lacks packages of the image"),
-        (differing(&attached, &found), "the bill of materials names packages that the image lacks"),
+        (differing(&found, &attached), "the bill of materials omits packages in the image"),
+        (differing(&attached, &found), "the bill of materials lists packages that are not in the image"),
     ] {
         if let Some(first) = names.first() {
             image.fault(format!("{what}: {}, such as {first}", names.len()), help);
@@ -306,7 +306,7 @@ mod tests {
         for (label, expected, fault) in [
             (Some("a1"), Some("a1"), None),
             (None, None, None),
-            (Some("b2"), None, Some("provenance names a1, but the image's label b2")),
+            (Some("b2"), None, Some("provenance names a1, but the image's label says b2")),
             (Some("a1"), Some("c3"), Some("provenance names a1, not c3")),
         ] {
             let mut image = image();
@@ -329,11 +329,11 @@ mod tests {
         assert_eq!(
             faults(&other),
             [
-                "the bill of materials lacks packages of the image: 2, such as pkg:deb/a@2",
-                "the bill of materials names packages that the image lacks: 1, such as pkg:deb/a@1"
+                "the bill of materials omits packages in the image: 2, such as pkg:deb/a@2",
+                "the bill of materials lists packages that are not in the image: 1, such as pkg:deb/a@1"
             ]
         );
         let error = VerifyReport { schema: 1, images: vec![other] }.check().unwrap_err().to_string();
-        assert!(error.starts_with("r.example/x:1: the bill of materials lacks"), "{error}");
+        assert!(error.starts_with("r.example/x:1: the bill of materials omits"), "{error}");
     }
 }

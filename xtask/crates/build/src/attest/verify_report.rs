@@ -15,7 +15,7 @@ use host::table::{Align, Table};
 pub struct VerifyReport {
     /// Version of this format.
     pub schema: u32,
-    /// The images, an index's images one by one.
+    /// The images; for an index, the index and each of its images.
     pub images: Vec<VerifiedImage>,
 }
 
@@ -26,22 +26,22 @@ pub struct VerifiedImage {
     pub reference: String,
     /// The digest of the image's manifest; `None` if the registry does not have it.
     pub digest: Option<String>,
-    /// The platform, for an image of an index.
+    /// The platform, for an image in an index.
     pub platform: Option<String>,
     /// The number of components in its bill of materials.
     pub components: Option<usize>,
     /// The commit in its provenance.
     pub commit: Option<String>,
-    /// What is wrong, with what fixes it; empty if everything is right.
+    /// Faults and their fixes; empty if the image is verified.
     pub faults: Vec<Fault>,
 }
 
-/// Something that is wrong.
+/// A fault of an image.
 #[derive(Debug, Serialize)]
 pub struct Fault {
     /// What is wrong.
     pub what: String,
-    /// What fixes it.
+    /// How to fix it.
     pub help: String,
 }
 

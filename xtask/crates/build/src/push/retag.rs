@@ -1,4 +1,4 @@
-//! Sets tags in a registry on manifests that it already has: all of them, or none.
+//! Sets tags on manifests that are already in a registry: either all tags or none.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use engine::remote_image::digest_of;
 use host::failure::class_of;
 use model::image_ref::{ImageRef, Registry};
 
-/// A tag and the manifest or index that it is set on.
+/// A tag, and the manifest or index to set it on.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteMove {
     pub reference: ImageRef,
@@ -23,7 +23,7 @@ pub(crate) struct RemoteMove {
     pub bytes: Vec<u8>,
     /// The digests of an index's images by platform.
     pub platforms: BTreeMap<String, String>,
-    /// Whether the tag stays as it is if it exists, as fingerprint tags do.
+    /// Whether an existing tag is left unchanged, as with fingerprint tags.
     pub is_fixed: bool,
 }
 
@@ -32,7 +32,7 @@ struct Planned<'m> {
     wanted: &'m RemoteMove,
     digest: String,
     client: RegistryClient,
-    /// What the tag names before.
+    /// The manifest that the tag refers to before the push.
     before: Option<Vec<u8>>,
 }
 
@@ -62,14 +62,14 @@ pub(crate) fn pushed_manifest(tag: &ImageRef, digest: &str, context: &Context) -
     match client.find_manifest(digest)? {
         Some(bytes) => Ok(bytes),
         None => bail!(
-            "the builder pushed {}@{digest}, but the registry does not have it\nhelp: use an address that means the same registry \
-             on this machine and on the builder's",
+            "the builder pushed {}@{digest}, but the registry does not have it\nhelp: use an address that refers to the same \
+             registry on this machine and on the builder's machine",
             tag.repository()
         ),
     }
 }
 
-/// Sets the tags. If the registry rejects one, those before it are set back, and the report says so.
+/// Sets the tags. If the registry rejects one, the tags already set are restored, and the report says so.
 ///
 /// # Errors
 /// When the registry does not answer before any tag is set, or the user interrupts before that.
@@ -85,7 +85,7 @@ pub(crate) fn all_or_none(
         match one.set() {
             Ok(row) => rows.push(row),
             Err(error) => {
-                // One that cannot be set back does not keep the others.
+                // If one tag cannot be restored, the others still are.
                 let results: Vec<Result<()>> = planned[..index].iter().rev().map(Planned::restore).collect();
                 let restored = results.into_iter().collect::<Result<()>>();
                 let mut failed = one.wanted.row(PushState::Failed);
@@ -109,14 +109,14 @@ fn plan<'m>(wanted: &'m RemoteMove, context: &Context) -> Result<Planned<'m>> {
     Ok(Planned { wanted, digest: digest_of(&wanted.bytes), client, before })
 }
 
-/// Why a tag was not set. `restored`: whether the tags before it were set back.
+/// Why a tag was not set. `restored`: whether the tags already set were restored.
 fn failure(error: &anyhow::Error, restored: Result<()>) -> PushFailure {
     let text = format!("{error:#}");
     let (what, help) = text.split_once("\nhelp: ").unwrap_or((&text, ""));
     let (after, remedy) = match restored {
         Ok(()) => ("no tag was changed".to_owned(), help),
         Err(error) => (
-            format!("tags set before it could not be set back: {error:#}"),
+            format!("the tags already set could not be restored: {error:#}"),
             "check the registry, then push again",
         ),
     };
@@ -154,7 +154,7 @@ impl Planned<'_> {
         Ok(PushRow { digest: Some(self.digest.clone()), replaced, ..self.wanted.row(state) })
     }
 
-    /// Sets the tag back. A new tag is removed.
+    /// Restores the tag. A new tag is removed.
     fn restore(&self) -> Result<()> {
         match &self.before {
             Some(_) if self.wanted.is_fixed || self.is_unchanged() => Ok(()),
@@ -194,7 +194,7 @@ mod tests {
     use model::edition::Edition;
     use model::variant::Variant;
 
-    /// Manifests by path, of a registry that stores everything except what is put at `refused`.
+    /// The manifests, by path, of a registry that accepts everything except a PUT to `refused`.
     type Stored = Arc<Mutex<BTreeMap<String, String>>>;
 
     /// Starts the registry and returns its address.
@@ -274,7 +274,7 @@ mod tests {
         RemoteMove { reference, service_image, id: None, bytes, platforms: BTreeMap::new(), is_fixed: false }
     }
 
-    /// Sets the tags of images a, b and c, where `b:1` exists, and `refused` is rejected. Returns the states and what the tags name then.
+    /// Sets the tags of images a, b and c; `b:1` exists, and `refused` is rejected. Returns the states and what the tags refer to then.
     fn set(refused: &'static str, is_fixed: bool) -> (Vec<PushState>, [Option<String>; 3], PushReport) {
         let stored = Stored::default();
         stored.lock().unwrap().insert("/v2/t/b/manifests/1".into(), r#"{"old":"b"}"#.into());

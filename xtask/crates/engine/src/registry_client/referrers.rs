@@ -61,7 +61,7 @@ impl RegistryClient {
             let page: Index = serde_json::from_slice(&bytes)
                 .with_context(|| format!("invalid list of the referrers of {subject}"))?;
             if page.manifests.is_empty() && next.is_some() {
-                bail!("the registry's list of the referrers of {subject} does not end");
+                bail!("the registry's list of referrers of {subject} never ends");
             }
             found.extend(page.manifests);
             match next {

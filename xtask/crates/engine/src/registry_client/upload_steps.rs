@@ -141,7 +141,7 @@ impl RegistryClient {
 fn upload(response: &Response, offset: u64, before: Option<&Upload>) -> Result<Upload> {
     let mut location = response.headers("location").next().map(str::to_owned);
     location = location.or_else(|| Some(before?.location.clone()));
-    let location = location.context("the registry began an upload without saying where (no `Location`)")?;
+    let location = location.context("the registry started an upload without a `Location` header")?;
     let min_chunk = response.headers("oci-chunk-min-length").find_map(|length| length.parse().ok());
     Ok(Upload {
         location,
