@@ -210,11 +210,15 @@ impl fmt::Display for ImageDifference {
                 }
                 match &difference.file {
                     Some(file) => write!(f, "\n{}", Described(file))?,
-                    None => f.write_str("\n  file:   none; the layers' tar entries differ in order or headers")?,
+                    None => {
+                        f.write_str("\n  file:   none; the layers' tar entries differ in order or headers")?
+                    }
                 }
                 match difference.layers - 1 {
                     0 => Ok(()),
-                    later => write!(f, "\n  later:  {} more, possibly because of this one", count(later, "layer")),
+                    later => {
+                        write!(f, "\n  later:  {} more, possibly because of this one", count(later, "layer"))
+                    }
                 }
             }
             ImageDifference::Settings(settings) if settings.as_slice() == ["Created"] => f.write_str(

@@ -129,9 +129,9 @@ impl Attestor {
         context.terminal.say(format!("attested {}  {digest}: {what}", row.reference));
         if attached.is_listed_under_tag {
             let tag = digest.replace(':', "-");
-            context
-                .terminal
-                .say(format!("  the registry has no referrers API: referrers are listed under the tag {tag}"));
+            context.terminal.say(format!(
+                "  the registry has no referrers API: referrers are listed under the tag {tag}"
+            ));
         }
         Ok(())
     }

@@ -130,9 +130,7 @@ mod tests {
         let dirty = commit("x:1", &image(&format!("{id}-dirty"))).unwrap_err().what;
         assert!(dirty.contains("x:1 was built from uncommitted changes"), "{dirty}");
         for other in ["unknown", "", "0123"] {
-            assert!(
-                commit("x:1", &image(other)).unwrap_err().what.contains("built outside a git checkout")
-            );
+            assert!(commit("x:1", &image(other)).unwrap_err().what.contains("built outside a git checkout"));
         }
     }
 }

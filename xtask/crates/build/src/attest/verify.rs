@@ -100,7 +100,8 @@ impl Place<'_> {
                 continue;
             }
             let found = Subject::find(self.client, digest)?;
-            let (own, _) = found.with_context(|| format!("{} is missing its image {digest}", self.reference))?;
+            let (own, _) =
+                found.with_context(|| format!("{} is missing its image {digest}", self.reference))?;
             images.push(self.one(&own, Some(platform.to_string()))?);
         }
         Ok(images)
