@@ -126,7 +126,7 @@ pub struct Target {
 pub struct BakeOptions {
     /// Pull newer base images.
     pub pull: bool,
-    /// Write the results' digests to this file.
+    /// Write the digests of the results to this file.
     pub metadata: Option<PathBuf>,
 }
 

@@ -1,5 +1,5 @@
-//! Packed layers of registries by digest, in the state folder. Each was verified before it was kept. Processes share the folder: a layer
-//! appears complete or not at all, and one that is removed can still be read by those that have opened it.
+//! Packed layers from registries by digest, in the state folder. Each is verified before it is kept. Processes share the folder: layers
+//! appear atomically, and a removed layer stays readable to processes that have it open.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use host::files;
 use crate::oci::{self, Descriptor};
 use crate::stored_image::read_blob;
 
-/// The most bytes of all layers together. The layers that were not used for longest are removed first.
+/// The maximum total size in bytes. The least recently used layers are removed first.
 const MOST: u64 = 2_000_000_000;
 
 /// A folder of layers.
@@ -28,8 +28,8 @@ impl BlobCache {
         BlobCache { folder, most: MOST }
     }
 
-    /// A layer as it is stored, positioned at its start. `fetch` opens it in the registry if it is not in the cache. `diff_id`: the digest
-    /// of the unpacked layer.
+    /// A layer in its stored form, positioned at its start. `fetch` opens it in the registry if it is not in the cache. `diff_id`: the
+    /// digest of the unpacked layer.
     ///
     /// # Errors
     /// When it cannot be fetched, a digest is wrong, or the folder cannot be written.
@@ -39,11 +39,11 @@ impl BlobCache {
         diff_id: &str,
         fetch: &dyn Fn(&Descriptor) -> Result<Box<dyn Read>>,
     ) -> Result<File> {
-        // A manifest could pair a layer with another's unpacked digest, so both were verified together.
+        // A manifest could pair a layer with the wrong unpacked digest, so both digests are verified together.
         let path = self.folder.join(format!("{}.{}", oci::hex(&layer.digest)?, oci::hex(diff_id)?));
         match File::open(&path) {
             Ok(file) => {
-                // Only the order of removal depends on it.
+                // The time only determines the order of removal.
                 file.set_modified(SystemTime::now()).ok();
                 Ok(file)
             }
@@ -71,14 +71,14 @@ impl BlobCache {
         };
         read_blob(diff_id, layer, &open, &mut drain)?;
         let file = File::open(partial.path()).context("cannot read a layer")?;
-        // Another process may have removed it: then it is only read, not kept.
+        // If another process has removed it, it is read but not kept.
         if partial.persist(path).is_ok() {
             self.shrink();
         }
         Ok(file)
     }
 
-    /// Removes layers until the others fit. What cannot be removed stays.
+    /// Removes layers until the rest fit. Layers that cannot be removed stay.
     fn shrink(&self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let about = |entry: fs::DirEntry| {
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(read(cache.layer(&descriptor, &diff_id, &fetch).unwrap()), bytes);
         let never = |_: &Descriptor| -> Result<Box<dyn Read>> { bail!("fetched again") };
         assert_eq!(read(cache.layer(&descriptor, &diff_id, &never).unwrap()), bytes);
-        // The digest of another unpacked layer is not accepted for it.
+        // The digest of a different unpacked layer is rejected.
         let (_, other, _) = layer(b"two");
         assert!(cache.layer(&descriptor, &other, &fetch).unwrap_err().to_string().contains("wrong digest"));
         let wrong =

@@ -1,4 +1,4 @@
-//! The Buildx builder that a run uses: `--builder`, else BUILDX_BUILDER, else the one chosen with `docker buildx use`.
+//! The Buildx builder of a run: `--builder`, else BUILDX_BUILDER, else the builder selected with `docker buildx use`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,24 +13,24 @@ use host::files;
 use host::process::{Cmd, ProcessError};
 use model::platform::Platform;
 
-/// The name of the context that needs no file.
+/// The name of the built-in context, which has no file.
 const DEFAULT: &str = "default";
 
-/// Where a builder's results are.
+/// Where a builder stores its results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuilderKind {
     /// The engine's own builder: it uses the engine's images and stores its results there.
     Engine,
     /// The builder of another engine, named by its docker context: it uses that engine's images and stores its results there.
     OtherEngine,
-    /// A builder of `docker buildx create`: it uses no engine's images, and Buildx loads its results into the engine.
+    /// A builder created with `docker buildx create`: it cannot use any engine's images, and Buildx loads its results into the engine.
     Created,
 }
 
 /// A builder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Builder {
-    /// Its name, if it was given; otherwise Buildx chooses it.
+    /// Its name, if one was given; otherwise Buildx selects the builder.
     name: Option<String>,
     kind: BuilderKind,
 }
@@ -41,7 +41,7 @@ impl Default for Builder {
     }
 }
 
-/// What docker's client is configured to use.
+/// The configuration of docker's client.
 struct Client {
     /// The folder of `config.json` and contexts.
     docker: Option<PathBuf>,
@@ -52,19 +52,19 @@ struct Client {
 }
 
 impl Builder {
-    /// The builder with this name, or the one that Buildx would choose. Reads only the client's files; the builder may not exist or not
-    /// answer.
+    /// The builder with this name, or the one that Buildx would select. Reads only the client's files: the builder may be missing or
+    /// unreachable.
     pub fn select(option: Option<&str>) -> Builder {
         let named = option.map(str::to_owned).or_else(|| variable("BUILDX_BUILDER"));
         Client::detect().builder(named)
     }
 
-    /// Its name, if it was given.
+    /// Its name, if one was given.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Where its results are.
+    /// Where it stores its results.
     pub fn kind(&self) -> BuilderKind {
         self.kind
     }
@@ -98,7 +98,7 @@ impl Client {
             Some(name) if self.has_created(name) => BuilderKind::Created,
             Some(name) if *name == self.context => BuilderKind::Engine,
             Some(name) if self.has_context(name) => BuilderKind::OtherEngine,
-            // Buildx reports that it does not exist.
+            // It does not exist; Buildx reports that.
             Some(_) => BuilderKind::Created,
             None if self.chosen().iter().all(|name| name.is_empty() || *name == self.context) => {
                 BuilderKind::Engine
@@ -108,7 +108,7 @@ impl Client {
         Builder { name, kind }
     }
 
-    /// Whether `docker buildx create` made a builder of this name.
+    /// Whether `docker buildx create` has created a builder with this name.
     fn has_created(&self, name: &str) -> bool {
         self.buildx.as_ref().is_some_and(|folder| folder.join("instances").join(name).is_file())
     }
@@ -155,9 +155,9 @@ fn current_context(folder: &Path) -> Option<String> {
 }
 
 impl Docker {
-    /// `docker buildx ARGS…` with the run's builder. All builds, and everything about their builder, start here.
+    /// `docker buildx ARGS…` with the run's builder. All builds and all commands about the builder go through here.
     pub fn buildx<S: Into<String>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
-        // Buildx refuses a builder of another context without docker's `--context`.
+        // Buildx rejects another context's builder unless docker gets `--context`.
         let docker = self.other_engine();
         let cmd = docker.as_ref().unwrap_or(self).cmd(["buildx"]);
         match self.builder.name() {

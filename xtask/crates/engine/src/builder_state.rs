@@ -7,9 +7,9 @@ use model::platform::Platform;
 pub struct BuilderState {
     /// Its name.
     pub name: String,
-    /// Its driver, such as `docker-container`; empty if it cannot be reached.
+    /// Its driver, such as `docker-container`; empty if the builder cannot be reached.
     pub driver: String,
-    /// Why the builder cannot be read.
+    /// Why the builder's state cannot be read.
     pub error: Option<String>,
     /// Its nodes.
     pub nodes: Vec<BuilderNode>,
@@ -20,7 +20,7 @@ pub struct BuilderState {
 pub struct BuilderNode {
     /// Its name.
     pub name: String,
-    /// Where it is: a context, an address, or a description.
+    /// Its location: a context, an address, or a description.
     pub endpoint: String,
     /// Its state, such as `running` or `inactive`; empty if it is unknown.
     pub status: String,
@@ -44,7 +44,7 @@ impl BuilderState {
     pub fn parse(about: &str) -> BuilderState {
         let mut state = BuilderState::default();
         let mut in_nodes = false;
-        // Lists, such as labels and the garbage collection's rules, are indented.
+        // Lists, such as labels and garbage collection rules, are indented.
         for line in about.lines().filter(|line| !line.starts_with([' ', '\t'])) {
             let Some((key, value)) = line.split_once(':') else { continue };
             let value = value.trim();
@@ -75,7 +75,7 @@ impl BuilderState {
         self.driver == "docker"
     }
 
-    /// Whether a build starts it if no node runs.
+    /// Whether a build starts it if none of its nodes is running.
     pub fn starts_on_demand(&self) -> bool {
         matches!(self.driver.as_str(), "docker-container" | "kubernetes")
     }
@@ -85,7 +85,7 @@ impl BuilderState {
         self.nodes.iter().flat_map(|node| node.platforms.iter().cloned()).collect()
     }
 
-    /// Why none of its nodes runs; `None` if one does, or if no state is known.
+    /// Why none of its nodes is running; `None` if one is, or if their states are unknown.
     pub fn why_down(&self) -> Option<String> {
         if let Some(error) = &self.error {
             return Some(error.clone());
@@ -108,7 +108,7 @@ impl BuilderNode {
             "Endpoint" => self.endpoint = value.to_owned(),
             "Status" => self.status = value.to_owned(),
             "Error" => self.error = Some(value.to_owned()),
-            // Buildx 0.13 and newer; before, `Buildkit`.
+            // Buildx 0.13 and newer; `Buildkit` before that.
             "BuildKit version" | "BuildKit" | "Buildkit" if !value.contains("unknown") => {
                 self.version = Some(value.to_owned());
             }

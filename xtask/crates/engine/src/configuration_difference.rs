@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::docker::Docker;
 
-/// Keys of `docker image inspect` that name the image, or where the engine keeps it.
+/// Keys of `docker image inspect` that identify the image or its storage in the engine.
 const NOT_CONFIGURATION: [&str; 11] = [
     "Container",
     "ContainerConfig",
@@ -23,8 +23,8 @@ const NOT_CONFIGURATION: [&str; 11] = [
 ];
 
 impl Docker {
-    /// The settings that differ between two images, such as `Config.Env`; `Created` is the time of the build. Empty if only their
-    /// histories differ.
+    /// The settings that differ between two images, such as `Config.Env`; `Created` is the build time. Empty if only their histories
+    /// differ.
     ///
     /// # Errors
     /// When docker fails.

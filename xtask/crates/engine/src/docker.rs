@@ -20,7 +20,7 @@ pub struct Docker {
     pub watch: Option<TagWatch>,
     /// Builds images.
     pub builder: Builder,
-    /// The registry whose images are read instead of the engine's.
+    /// The registry to read images from, instead of the engine.
     pub registry: Option<Arc<RegistryImages>>,
     /// The context of the engine; `None` for the current one.
     pub context: Option<String>,

@@ -13,7 +13,7 @@ use model::platform::Platform;
 /// The Debian packages. mmdebstrap uses arch-test to find out which architectures the machine can run.
 const PACKAGES: [&str; 3] = ["qemu-user-static", "binfmt-support", "arch-test"];
 
-/// The wanted platforms that the builder cannot run programs for, neither natively nor emulated.
+/// The requested platforms that the builder cannot run programs for, either natively or emulated.
 ///
 /// # Errors
 /// When docker fails.

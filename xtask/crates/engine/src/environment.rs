@@ -110,10 +110,10 @@ pub fn require_builder(error: &str, context: &Context) -> Result<()> {
     }
 }
 
-/// Checks before a build that a builder outside the engine can be reached. The engine's own was checked with the engine.
+/// Checks before a build that a builder outside the engine can be reached. The engine's own builder is checked with the engine.
 ///
 /// # Errors
-/// [`Failure`] with Buildx's message, when it does not exist or no node answers, and a build would not start one.
+/// [`Failure`] with Buildx's message, when the builder does not exist, or no node answers and a build would not start one.
 pub fn require_reachable_builder(context: &Context) -> Result<()> {
     let docker = &context.docker;
     if docker.builder.is_engines_own() {

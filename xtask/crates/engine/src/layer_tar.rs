@@ -251,7 +251,7 @@ struct Sparse {
     bytes: u64,
 }
 
-/// What an entry's pax headers say beyond its path, its link and its size.
+/// The contents of an entry's pax headers, except for its path, link and size.
 fn pax<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<(Option<Sparse>, Properties)> {
     let Some(extensions) = entry.pax_extensions()? else { return Ok((None, Vec::new())) };
     let (mut name, mut bytes, mut is_sparse, mut properties) = (None, None, false, Vec::new());

@@ -1,4 +1,5 @@
-//! Images of a registry, read as if the engine had them: descriptions, history, and an archive like that of `docker save`, layer by layer.
+//! Images in a registry, read as if they were in the engine: descriptions, history, and an archive like that of `docker save`, layer by
+//! layer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,22 +18,22 @@ use host::process::Runner;
 use model::image_ref::{Registry, path_of, repository_of};
 use model::platform::Platform;
 
-/// A registry in place of the engine.
+/// A registry that replaces the engine as the source of images.
 pub struct RegistryImages {
     registry: Registry,
     /// The platform to choose from an index; `None` for this machine's.
     platform: Option<Platform>,
     cache: BlobCache,
     runner: Runner,
-    /// What was looked up, by image ID.
+    /// The images that were looked up, by ID.
     known: Mutex<BTreeMap<String, Known>>,
 }
 
-/// An image of the registry.
+/// An image in the registry.
 struct Known {
     place: RemoteReference,
     image: ManifestImage,
-    /// The configuration, as the registry stores it.
+    /// The configuration, as stored in the registry.
     config: Vec<u8>,
 }
 
@@ -53,7 +54,7 @@ impl RegistryImages {
         RegistryImages { registry, platform, cache, runner: runner.clone(), known: Mutex::default() }
     }
 
-    /// The image that a local reference would name in the registry; `None` if it is missing.
+    /// The registry's image for a local reference; `None` if it is missing.
     ///
     /// # Errors
     /// When the registry does not answer or denies access, no image fits, or a digest is wrong.
@@ -102,7 +103,7 @@ impl RegistryImages {
         thread::scope(|scope| {
             let written = scope.spawn(move || self.write(images, writer));
             let result = read(&mut reader);
-            // Ends the writer if not everything was read.
+            // Stops the writer if not everything was read.
             drop(reader);
             match written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
                 Err(error) if result.is_err() && !is_closed(&error) => Err(error),

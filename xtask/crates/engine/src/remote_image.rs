@@ -1,4 +1,4 @@
-//! Images in a registry: which image a reference names, without its layers.
+//! Images in a registry, by reference and without their layers.
 
 use anyhow::Result;
 
@@ -15,7 +15,7 @@ use model::platform::Platform;
 pub struct RemoteImage {
     /// Digest of the manifest or index that the reference names.
     pub digest: String,
-    /// The image, as the engine would describe it. Its ID is the digest of its configuration, as on the classic store.
+    /// The image, as the engine would describe it. Its ID is the digest of its configuration, as in the classic store.
     pub image: Image,
 }
 
@@ -25,8 +25,8 @@ pub fn digest_of(manifest: &[u8]) -> String {
 }
 
 impl RemoteImage {
-    /// The image that a reference names: of an index, the one for this platform, or for this machine's. `None` if the registry does not
-    /// have it.
+    /// The image that a reference names; in an index, the image for this platform, or for this machine's platform. `None` if the
+    /// registry does not have it.
     ///
     /// # Errors
     /// When the registry does not answer or denies access, no image fits, or a digest is wrong.

@@ -1,6 +1,6 @@
 //! `docker save`: the archive of images as a stream, and the disk space that it needs. On the classic store the engine first
-//! copies every layer into its `tmp` folder (moby, `daemon/images/tarexport`). An engine on this machine sends the archive through its
-//! socket, without a process and a pipe in between.
+//! copies every layer into its `tmp` folder (moby, `daemon/images/tarexport`). If the engine is on this machine, the archive is read
+//! straight from its socket, without a process and a pipe in between.
 
 use host::program::PROGRAM;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! The engine's socket: for stack tests that stop and start services, and for large answers, which the docker command would copy
+//! The engine's socket: for stack tests that stop and start services, and for large responses, which the docker command would copy
 //! through a pipe.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write as _};
@@ -13,9 +13,9 @@ use host::interrupt::Interrupt;
 
 use crate::docker::Docker;
 
-/// How often a silent engine's reader looks for interrupts.
+/// How often to check for interrupts while the engine is silent.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(200);
-/// Longest head of a response.
+/// Maximum size of a response's head.
 const MOST_HEAD: u64 = 1 << 16;
 
 /// A socket and its group.
@@ -55,7 +55,7 @@ impl Socket {
     }
 }
 
-/// A stream whose reads end at an interrupt.
+/// A stream whose reads stop on an interrupt.
 struct Interruptible {
     stream: UnixStream,
     interrupt: Interrupt,

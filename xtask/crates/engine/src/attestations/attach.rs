@@ -1,5 +1,5 @@
-//! Attaches a signature and attestations to an image. What is there already, signed by the same key, is not signed again: after a
-//! failure, the same call continues.
+//! Attaches a signature and attestations to an image. Documents already signed by the same key are not signed again, so repeating the
+//! call after a failure resumes.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::registry_client::{Referrer, RegistryClient};
 pub struct Signing<'a> {
     /// Returns a signature in base64.
     pub sign: &'a dyn Fn(&[u8]) -> Result<String>,
-    /// Whether the same key made a signature.
+    /// Whether the same key created a signature.
     pub is_signed: &'a dyn Fn(&[u8], &str) -> Result<bool>,
     /// Identifies the key in Sigstore bundles.
     pub hint: &'a str,
@@ -27,16 +27,16 @@ pub struct Signing<'a> {
 /// What a call attached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attached {
-    /// The number of new signatures; 0 if everything was there.
+    /// The number of new signatures; 0 if everything was already attached.
     pub signed: usize,
-    /// Whether the registry has no referrers API, so that the list of referrers is under a tag.
+    /// Whether the list of referrers is stored under a tag, because the registry has no referrers API.
     pub is_listed_under_tag: bool,
 }
 
-/// Attaches a signature of an image and signed statements about it, by predicate type. `name`: its repository with the registry.
+/// Attaches a signature of an image and signed statements about it, by predicate type. `name`: its repository, including the registry.
 ///
 /// # Errors
-/// When the registry rejects something or does not answer, and errors of `signing`. What was attached until then stays.
+/// When the registry rejects a request or does not answer, and errors of `signing`. Anything attached before the error stays.
 pub fn attach(
     client: &RegistryClient,
     subject: &Subject,
@@ -53,7 +53,7 @@ pub fn attach(
     if !envelopes.is_empty() {
         run.cosign_attestations(&envelopes)?;
     }
-    // Last: an image with a signature has its attestations, too.
+    // Last, so that an image with a signature also has its attestations.
     run.signature(&subject.simple_signing(name)?)?;
     Ok(run.attached)
 }
@@ -71,7 +71,7 @@ impl Run<'_> {
         (self.signing.sign)(bytes)
     }
 
-    /// The statement as a referrer with a Sigstore bundle.
+    /// Attaches the statement as a referrer that holds a Sigstore bundle.
     fn bundle(&mut self, kind: &str, statement: &[u8]) -> Result<Envelope> {
         for envelope in bundles(self.client, self.subject, kind)? {
             if envelope.payload()? == statement && envelope.is_signed(self.signing.is_signed)? {
@@ -112,7 +112,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The envelopes under cosign's tag, after those that are there.
+    /// Adds the envelopes under cosign's tag, after any existing ones.
     fn cosign_attestations(&self, envelopes: &[(&str, Envelope)]) -> Result<()> {
         let tag = self.subject.tag("att")?;
         let mut layers = Artifact::find(self.client, &tag)?.layers;
@@ -131,7 +131,7 @@ impl Run<'_> {
         self.client.put_manifest(&tag, MANIFEST, &serde_json::to_vec(&manifest)?).map(drop)
     }
 
-    /// The signature under cosign's tag, after those that are there; and as a referrer.
+    /// Adds the signature under cosign's tag, after any existing ones, and as a referrer.
     fn signature(&mut self, payload: &[u8]) -> Result<()> {
         for known in signatures(self.client, self.subject)? {
             if known.payload == payload && (self.signing.is_signed)(payload, &known.signature)? {
@@ -163,7 +163,7 @@ impl Run<'_> {
         Ok(json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}))
     }
 
-    /// Uploads a document and describes it.
+    /// Uploads a document and returns its descriptor.
     fn layer(&self, bytes: &[u8], media_type: &str, annotations: &[(&str, &str)]) -> Result<Layer> {
         if bytes.len() as u64 > MOST {
             bail!("the attestation has {} bytes, but cosign reads at most {MOST}", bytes.len());

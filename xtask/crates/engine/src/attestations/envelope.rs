@@ -33,7 +33,7 @@ impl Envelope {
     /// Signs an in-toto statement.
     ///
     /// # Errors
-    /// Those of `sign`, which returns a signature in base64.
+    /// Errors of `sign`, which returns a signature in base64.
     pub(super) fn sign(statement: &[u8], sign: &dyn Fn(&[u8]) -> Result<String>) -> Result<Envelope> {
         let sig = sign(&pre_authentication(IN_TOTO, statement))?;
         Ok(Envelope {
@@ -46,7 +46,7 @@ impl Envelope {
     /// The envelope in a Sigstore bundle.
     ///
     /// # Errors
-    /// When it is not a bundle with an envelope.
+    /// When the bytes are not a bundle with an envelope.
     pub(super) fn of_bundle(bytes: &[u8]) -> Result<Envelope> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -57,7 +57,7 @@ impl Envelope {
         Ok(bundle.dsse_envelope)
     }
 
-    /// A Sigstore bundle (v0.3) for a key that verifiers have. `hint` identifies the key.
+    /// A Sigstore bundle (v0.3) for verifiers that have the key. `hint` identifies the key.
     pub(super) fn bundle(&self, hint: &str) -> Result<Vec<u8>> {
         let bundle = json!({
             "mediaType": BUNDLE,
@@ -83,10 +83,10 @@ impl Envelope {
         serde_json::from_slice(&self.payload()?).context("the envelope's payload is not JSON")
     }
 
-    /// Whether a key signed it. `is_signed` gets bytes and a signature in base64.
+    /// Whether a key signed it. `is_signed` takes bytes and a signature in base64.
     ///
     /// # Errors
-    /// Those of `is_signed`, and a payload that is not base64.
+    /// Errors of `is_signed`, and a payload that is not base64.
     pub fn is_signed(&self, is_signed: &dyn Fn(&[u8], &str) -> Result<bool>) -> Result<bool> {
         let bytes = pre_authentication(&self.payload_type, &self.payload()?);
         for signature in &self.signatures {
@@ -98,7 +98,7 @@ impl Envelope {
     }
 }
 
-/// What is signed: type and document with their lengths (DSSE protocol, "Signature Definition").
+/// The bytes to sign: type and document, with their lengths (DSSE protocol, "Signature Definition").
 fn pre_authentication(kind: &str, document: &[u8]) -> Vec<u8> {
     let mut bytes = format!("DSSEv1 {} {kind} {} ", kind.len(), document.len()).into_bytes();
     bytes.extend_from_slice(document);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn type_and_document_are_signed_with_their_lengths() {
-        // The example of the specification.
+        // The example from the specification.
         let expected = "DSSEv1 29 http://example.com/HelloWorld 11 hello world";
         assert_eq!(pre_authentication("http://example.com/HelloWorld", b"hello world"), expected.as_bytes());
     }

@@ -2,9 +2,9 @@
 //!
 //! - cosign 2: a signature under the tag `sha256-HEX.sig`, attestations under `sha256-HEX.att` (cosign, `specs/SIGNATURE_SPEC.md` and
 //!   `specs/ATTESTATION_SPEC.md`)
-//! - OCI 1.1: each attestation as a referrer that holds a Sigstore bundle, as cosign 3 looks for it; the signature is a referrer, too.
+//! - OCI 1.1: each attestation as a referrer that holds a Sigstore bundle, where cosign 3 looks for it; the signature is a referrer, too.
 //!
-//! The image does not change: all of these name its digest.
+//! The image does not change: all of these refer to its digest.
 
 mod attach;
 mod envelope;
@@ -34,15 +34,15 @@ const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const COSIGN_SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/// The annotation of a layer with its signature, in base64.
+/// The annotation that holds a layer's signature, in base64.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-/// The annotation of a bundle's manifest with its predicate type.
+/// The annotation that holds the predicate type, on a bundle's manifest.
 const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
 
-/// Longest attestation in bytes; cosign's own limit.
+/// Maximum size of an attestation in bytes; cosign's limit.
 const MOST: u64 = 128 << 20;
 
-/// The manifest or index that is signed, as the registry has it.
+/// The manifest or index to sign, as stored in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
@@ -81,12 +81,12 @@ impl Subject {
         Ok(Some((Subject { media_type, digest, size: bytes.len() as u64 }, bytes)))
     }
 
-    /// The tag under which cosign keeps something of this manifest: `sig` or `att`.
+    /// The tag under which cosign keeps this manifest's signatures (`sig`) or attestations (`att`).
     fn tag(&self, suffix: &str) -> Result<String> {
         Ok(format!("sha256-{}.{suffix}", oci::hex(&self.digest)?))
     }
 
-    /// The in-toto statement (v1) that a predicate is about this manifest. `name`: its repository.
+    /// The in-toto statement (v1) of a predicate about this manifest. `name`: its repository.
     ///
     /// # Errors
     /// An invalid digest.
@@ -100,7 +100,7 @@ impl Subject {
         Ok(serde_json::to_vec(&statement)?)
     }
 
-    /// What cosign signs of an image (containers/image, "simple signing").
+    /// The payload that cosign signs for an image (containers/image, "simple signing").
     fn simple_signing(&self, name: &str) -> Result<Vec<u8>> {
         let payload = json!({
             "critical": {
@@ -114,14 +114,14 @@ impl Subject {
     }
 }
 
-/// An artifact's manifest, as far as it is used.
+/// The parts of an artifact's manifest that are used here.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Artifact {
     layers: Vec<Layer>,
 }
 
-/// A layer of an artifact, which is a document. Unknown fields of other tools are lost when a manifest is written again, except
+/// A layer of an artifact: a document. When a manifest is written again, unknown fields from other tools are lost, except for
 /// annotations.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -134,7 +134,7 @@ struct Layer {
 }
 
 impl Artifact {
-    /// The artifact under a tag or digest; without layers if the registry does not have it.
+    /// The artifact under a tag or digest; it has no layers if it is missing in the registry.
     fn find(client: &RegistryClient, version: &str) -> Result<Artifact> {
         let Some(bytes) = client.find_manifest(version)? else { return Ok(Artifact::default()) };
         let artifact: Artifact =

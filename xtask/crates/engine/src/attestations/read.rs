@@ -1,4 +1,4 @@
-//! Reads what is attached to an image.
+//! Reads the signatures and attestations of an image.
 
 use anyhow::{Context as _, Result};
 
@@ -8,7 +8,7 @@ use crate::registry_client::RegistryClient;
 /// A signature of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadSignature {
-    /// What was signed.
+    /// The signed bytes.
     pub payload: Vec<u8>,
     /// The signature, in base64.
     pub signature: String,
@@ -45,7 +45,7 @@ pub fn bundles(client: &RegistryClient, subject: &Subject, predicate_type: &str)
     let mut found = Vec::new();
     for referrer in client.referrers(&subject.digest)? {
         let is_bundle = referrer.artifact_type.as_deref() == Some(BUNDLE);
-        // The annotation is optional for other tools.
+        // Other tools may omit the annotation.
         let stated = referrer.annotations.get(PREDICATE_TYPE);
         if !is_bundle || stated.is_some_and(|stated| stated != predicate_type) {
             continue;

@@ -156,7 +156,7 @@ pub fn is_whole(services: &[&Service], manifest: &Manifest, edition: Edition) ->
 /// When it cannot be written.
 pub fn keep<T: Serialize>(kind: RecordKind, of: Provenance, record: &T, context: &Context) -> Result<()> {
     if context.docker.registry.is_some() {
-        // Records are about the engine's images.
+        // Records describe the engine's images.
         return Ok(());
     }
     let path = context.repository.record(kind.name(), of.edition.name());

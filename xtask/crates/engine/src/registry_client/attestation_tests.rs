@@ -29,12 +29,12 @@ fn registry(has_referrers: bool) -> (Fake, RegistryClient, Subject) {
     (fake, client, subject)
 }
 
-/// A signature that differs each time, as those of ECDSA do.
+/// A signature that differs each time, like ECDSA signatures.
 fn signature(key: &str, number: usize, bytes: &[u8]) -> String {
     format!("{key} {number} {}", blob::sha256(bytes))
 }
 
-/// Attaches with a key, which fails after `most` signatures.
+/// Attaches with a key that fails after `most` signatures.
 fn attach_with(key: &str, most: usize, client: &RegistryClient, subject: &Subject) -> Result<Attached> {
     let made = RefCell::new(0);
     let sign = |bytes: &[u8]| {
@@ -122,7 +122,7 @@ fn a_second_key_signs_beside_the_first() {
     assert_eq!(signatures(&client, &subject).unwrap().len(), 2);
     assert_eq!(manifest(&fake, &tag(&subject, ".att"))["layers"].as_array().unwrap().len(), 4);
     assert_eq!(bundles(&client, &subject, CYCLONEDX).unwrap().len(), 2);
-    // Both keys still find theirs.
+    // Each key still finds its signatures.
     for key in ["a", "b"] {
         assert_eq!(attach_with(key, 0, &client, &subject).unwrap().signed, 0);
     }

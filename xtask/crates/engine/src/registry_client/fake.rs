@@ -1,4 +1,4 @@
-//! A registry in this process, for tests. It keeps the part of an upload that arrived before a connection broke.
+//! An in-process registry for tests. It keeps the part of an upload that arrived before the connection broke.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,7 +11,7 @@ use host::process::Runner;
 use super::RegistryClient;
 use crate::blob;
 
-/// What it has and how it behaves.
+/// Its contents and behavior.
 #[derive(Default)]
 pub(super) struct State {
     /// By repository and digest.
@@ -22,9 +22,9 @@ pub(super) struct State {
     pub(super) uploads: BTreeMap<String, Vec<u8>>,
     /// The request lines.
     pub(super) seen: Vec<String>,
-    /// Bytes of bodies of uploads.
+    /// The total size of upload bodies in bytes.
     pub(super) received: usize,
-    /// The connection breaks whenever the next of these numbers of bytes was received.
+    /// Numbers of received bytes at which the connection breaks.
     pub(super) breaks: Vec<usize>,
     /// Whether the next completed upload is stored without a response.
     pub(super) loses_response: bool,
@@ -80,7 +80,7 @@ impl Fake {
         client
     }
 
-    /// How many request lines begin like this.
+    /// The number of request lines with this prefix.
     pub(super) fn count(&self, start: &str) -> usize {
         self.state().seen.iter().filter(|line| line.starts_with(start)).count()
     }

@@ -11,9 +11,9 @@ use crate::oci::MOST_JSON;
 /// A manifest or index that the registry accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutManifest {
-    /// `sha256:…`, of the bytes sent.
+    /// `sha256:…`, of the bytes that were sent.
     pub digest: String,
-    /// The digest in `OCI-Subject`: the registry lists the manifest as a referrer of this one. `None` from registries without the
+    /// The digest in `OCI-Subject`: the registry lists the manifest as a referrer of this digest. `None` if the registry has no
     /// referrers API.
     pub subject: Option<String>,
 }
@@ -23,7 +23,7 @@ impl RegistryClient {
     /// fails.
     ///
     /// # Errors
-    /// When the registry rejects it, fails several times in a row or stores something else, or `version` is another digest.
+    /// When the registry rejects it, fails several times in a row or stores different content, or `version` is a different digest.
     pub fn put_manifest(&self, version: &str, media_type: &str, bytes: &[u8]) -> Result<PutManifest> {
         let digest = blob::sha256(bytes);
         if version.contains(':') {
@@ -52,14 +52,14 @@ impl RegistryClient {
         match stored {
             Some(stored) if stored == digest => {}
             Some(stored) => bail!("the registry stored {stored} under {version}, expected {digest}"),
-            // The registry does not say, so it must return the manifest.
+            // The registry does not report the digest, so the manifest is read back.
             None => drop(self.manifest(digest)?),
         }
         let subject = response.headers("oci-subject").next().map(str::to_owned);
         Ok(PutManifest { digest: digest.to_owned(), subject })
     }
 
-    /// Removes a manifest or index, or only a tag. Registries may not support this. Nothing happens if it is missing.
+    /// Removes a manifest or index, or only a tag. Registries may not support this. Does nothing if it is missing.
     ///
     /// # Errors
     /// When the registry rejects it or does not answer.
@@ -94,7 +94,7 @@ impl RegistryClient {
     /// A whole blob of at most `most` bytes, verified.
     ///
     /// # Errors
-    /// When the registry does not have it or does not answer, it is larger, or its content does not have this digest.
+    /// When the registry does not have the blob or does not answer, or the blob is larger or has a different digest.
     pub fn read_blob(&self, digest: &str, most: u64) -> Result<Vec<u8>> {
         crate::oci::hex(digest)?;
         let response = self.get(&format!("blobs/{digest}"), None)?;

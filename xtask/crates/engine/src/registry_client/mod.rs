@@ -1,4 +1,4 @@
-//! Reads and writes images in registries (OCI distribution specification 1.1), blob by blob and without an engine. Nothing is stored
+//! Reads and writes images in registries (OCI distribution specification 1.1), blob by blob and without an engine. No image is stored
 //! on this machine.
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ pub struct RegistryClient {
     registry: RegistryScheme,
     /// The `Authorization` header, once it is known.
     authorization: RefCell<Option<String>>,
-    /// What tokens must allow.
+    /// The scopes that tokens must have.
     scopes: RefCell<Vec<String>>,
     /// The pause after the first failure.
     pause: Duration,
@@ -59,7 +59,7 @@ pub struct RegistryClient {
 pub struct RegistryScheme(Arc<Mutex<Option<&'static str>>>);
 
 impl RegistryScheme {
-    /// Sends with the known scheme, or finds it. Others wait meanwhile.
+    /// Sends with the known scheme, or determines it first, while other clients wait.
     fn send<T>(&self, is_loopback: bool, send: impl Fn(&'static str) -> Result<T>) -> Result<T> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(scheme) = *known {
@@ -68,7 +68,7 @@ impl RegistryScheme {
         }
         let answer = send("https").map(|answer| ("https", answer));
         let (scheme, answer) = match answer {
-            // Docker allows plain HTTP on this machine alone.
+            // Docker allows plain HTTP only on this machine.
             Err(_) if is_loopback => ("http", send("http")?),
             answer => answer?,
         };
@@ -81,11 +81,11 @@ impl RegistryScheme {
     }
 }
 
-/// A request of a client, which adds scheme, host and account.
+/// A client's request, before scheme, host and account are added.
 #[derive(Default)]
 struct Ask<'a> {
     method: Method,
-    /// Below the repository, or an upload location that the registry returned.
+    /// A path below the repository, or an upload location returned by the registry.
     path: &'a str,
     accept: Option<&'static str>,
     headers: Vec<(&'static str, String)>,
@@ -202,7 +202,7 @@ impl RegistryClient {
         self.ask(&Ask { path, accept, ..Ask::default() })
     }
 
-    /// Sends a request. If the registry asks for an account or a token, it is sent again with one.
+    /// Sends a request. If the registry asks for an account or a token, the request is sent again with it.
     fn ask(&self, ask: &Ask<'_>) -> Result<Response> {
         let response = self.send(ask)?;
         if response.status != 401 {
@@ -231,7 +231,7 @@ impl RegistryClient {
                 accept: ask.accept,
                 headers: ask.headers.clone(),
                 body: ask.body.map(Path::to_owned),
-                // An upload location may be on another host, which must not see the account.
+                // An upload location may be on another host, which must not receive the account.
                 authorization: self.authorization.borrow().clone().filter(|_| url.starts_with(&own)),
                 is_local: self.reference.is_loopback() && host.is_some_and(is_loopback),
                 url,
@@ -242,12 +242,12 @@ impl RegistryClient {
         self.registry.send(self.reference.is_loopback(), send)
     }
 
-    /// Makes the next token allow this, too.
+    /// Adds a scope to the next token.
     fn allow(&self, scope: String) {
         let mut scopes = self.scopes.borrow_mut();
         if !scopes.contains(&scope) {
             scopes.push(scope);
-            // Some registries answer 403 instead of asking for a token that allows more.
+            // Some registries answer 403 instead of asking for a token with more scopes.
             let is_token = |header: &String| header.starts_with("Bearer ");
             self.authorization.borrow_mut().take_if(|header| is_token(header));
         }

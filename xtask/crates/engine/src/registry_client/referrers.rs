@@ -1,5 +1,5 @@
-//! Referrers: manifests whose `subject` is another one, such as signatures (OCI distribution specification 1.1, "Listing Referrers").
-//! Registries without that API keep the list in an index under a tag, which clients write ("Referrers Tag Schema").
+//! Referrers: manifests whose `subject` is another manifest, such as signatures (OCI distribution specification 1.1, "Listing
+//! Referrers"). For registries without that API, clients keep the list in an index under a tag ("Referrers Tag Schema").
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::oci::{self, MOST_JSON};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// A manifest that refers to another one (OCI image specification, "Content Descriptors").
+/// A manifest that refers to another manifest (OCI image specification, "Content Descriptors").
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Referrer {
@@ -35,16 +35,16 @@ struct Index {
     manifests: Vec<Referrer>,
 }
 
-/// The tag of the list where the registry has no referrers API.
+/// The tag of the list if the registry has no referrers API.
 fn fallback_tag(subject: &str) -> Result<String> {
     Ok(format!("sha256-{}", oci::hex(subject)?))
 }
 
 impl RegistryClient {
-    /// The manifests that refer to the one with this digest, which the registry need not have.
+    /// The manifests that refer to the manifest with this digest, which may be missing in the registry.
     ///
     /// # Errors
-    /// When the registry does not answer, denies access or returns something else.
+    /// When the registry does not answer, denies access or returns an invalid list.
     pub fn referrers(&self, subject: &str) -> Result<Vec<Referrer>> {
         oci::hex(subject)?;
         let mut found = Vec::new();
@@ -78,8 +78,8 @@ impl RegistryClient {
         Ok(index.manifests)
     }
 
-    /// Stores a manifest whose `subject` is another one, and adds it to the list under the tag if the registry has no referrers API.
-    /// Two clients that do so at the same time may lose an entry: the specification has no lock.
+    /// Stores a manifest whose `subject` is another manifest, and adds it to the list under the tag if the registry has no referrers API.
+    /// If two clients do this at the same time, an entry may be lost: the specification has no locking.
     ///
     /// # Errors
     /// See [`RegistryClient::put_manifest`].
@@ -99,7 +99,7 @@ impl RegistryClient {
     }
 }
 
-/// An index with one more entry, and all else as it was; `None` if it has the entry.
+/// An index with an entry added and everything else unchanged; `None` if it already has the entry.
 fn with_entry(index: Option<&[u8]>, referrer: &Referrer) -> Result<Option<Vec<u8>>> {
     let mut json = match index {
         Some(bytes) => serde_json::from_slice(bytes)?,

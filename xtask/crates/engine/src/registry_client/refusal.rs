@@ -1,4 +1,4 @@
-//! Why a registry did not do what was asked.
+//! Why a registry refused a request.
 
 use anyhow::Result;
 use host::failure::{Failure, FailureClass};
@@ -9,7 +9,7 @@ use super::RegistryClient;
 use super::transport::Response;
 use crate::oci;
 
-/// Error bodies have some hundred bytes.
+/// Error bodies are a few hundred bytes long.
 const MOST_BYTES: u64 = 1 << 16;
 
 /// The body of an error (OCI distribution specification, "Error Codes").
@@ -27,7 +27,7 @@ struct OneError {
 }
 
 impl RegistryClient {
-    /// Why there is no manifest or blob.
+    /// Why a manifest or blob cannot be read.
     pub(super) fn refusal(&self, response: Response, what: &str) -> Failure {
         let (host, status) = (&self.reference.host, response.status);
         let has_account = self.authorization.borrow().is_some();

@@ -1,4 +1,4 @@
-//! Requests that are sent again after a failure that may pass.
+//! Retries requests after temporary failures.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::RegistryClient;
 pub(super) const TRIES: u32 = 5;
 
 impl RegistryClient {
-    /// Does it again while the registry fails, at most [`TRIES`] times.
+    /// Retries while the registry fails, at most [`TRIES`] times.
     pub(super) fn patiently<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
         let mut tries = 0;
         loop {
@@ -28,7 +28,7 @@ impl RegistryClient {
     /// Waits before the next try: 1, 2, 4 and 8 s, or five times as long if the registry limits requests.
     ///
     /// # Errors
-    /// The given one, if trying again is pointless; or when the user interrupts.
+    /// The given error, if a retry is pointless; or when the user interrupts.
     pub(super) fn pause_after(&self, error: Error, tries: u32) -> Result<()> {
         let first = match class_of(&error) {
             FailureClass::Network => self.pause,

@@ -28,8 +28,8 @@ struct Bearer {
     scope: String,
 }
 
-/// The `Authorization` header for a registry that answered 401 with these challenges. `scopes`: what the client is about to do, such as
-/// `repository:a:pull,push`. `is_local`: whether the registry is on this machine and speaks plain HTTP.
+/// The `Authorization` header for a registry that answered 401 with these challenges. `scopes`: the scopes that the client needs, such
+/// as `repository:a:pull,push`. `is_local`: whether the registry is on this machine and uses plain HTTP.
 ///
 /// # Errors
 /// When the registry asks for another kind of account, or the token service returns no token.
@@ -82,7 +82,7 @@ fn token(
         bail!("the registry wants a token from {}: only https is allowed", bearer.realm);
     }
     let scopes = union(&bearer.scope, scopes);
-    // A URL repeats the parameter; a form separates scopes by spaces (distribution, `docs/spec/auth/oauth.md`).
+    // A URL repeats the parameter; a form separates scopes with spaces (distribution, `docs/spec/auth/oauth.md`).
     let query = || {
         let scopes = scopes.iter().map(|scope| ("scope", scope.clone()));
         std::iter::once(("service", bearer.service.clone())).chain(scopes).collect::<Vec<_>>()
@@ -114,7 +114,7 @@ fn token(
     answer.token.or(answer.access_token).context("the token service returned no token")
 }
 
-/// The scopes of a challenge and those of the client, one for each repository, with all actions of both.
+/// The scopes of a challenge and of the client, merged into one scope per repository with all actions.
 fn union(challenge: &str, own: &[String]) -> Vec<String> {
     let mut all: Vec<(String, Vec<&str>)> = Vec::new();
     for scope in challenge.split_whitespace().chain(own.iter().map(String::as_str)) {

@@ -11,7 +11,7 @@ use host::process::{ProcessError, Runner};
 const MOST_HEADERS: u64 = 1 << 18;
 const MAX_REDIRECTS: &str = "5";
 
-/// What a request does.
+/// The method of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Method {
     #[default]
@@ -154,9 +154,9 @@ fn method(request: &Request) -> Vec<String> {
     };
     let mut options = vec!["--request".to_owned(), name.to_owned()];
     match &request.body {
-        // Before a body of more than 1 MiB, curl waits for `100 Continue`, so that none is sent to a server that rejects or closes.
+        // Before a body of more than 1 MiB, curl waits for `100 Continue`, so it sends no body if the server rejects or closes.
         Some(file) => options.extend(["--upload-file".to_owned(), file.display().to_string()]),
-        // An empty body, with its length.
+        // An empty body, with its `Content-Length`.
         None if request.method != Method::Delete => options.extend(["--data-raw".to_owned(), String::new()]),
         None => {}
     }

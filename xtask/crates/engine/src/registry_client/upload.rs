@@ -1,4 +1,5 @@
-//! Uploads of blobs (OCI distribution specification 1.1, "Pushing blobs"). An upload that breaks continues where the registry has it.
+//! Uploads of blobs (OCI distribution specification 1.1, "Pushing blobs"). An interrupted upload resumes after the last byte that the
+//! registry has.
 
 use std::io::{Cursor, Read};
 
@@ -18,17 +19,17 @@ const CHUNK: u64 = 16 << 20;
 pub struct BlobToUpload<'a> {
     /// `sha256:…`
     pub digest: &'a str,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Opens the content at its beginning. Called again if the registry lost what it had.
+    /// Opens the content at its beginning. Called again if the registry loses the upload.
     pub open: &'a dyn Fn() -> Result<Box<dyn Read>>,
 }
 
-/// How a blob came into a repository.
+/// How a blob got into a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivered {
-    /// It was there already.
+    /// It was already there.
     Present,
     /// The registry linked it from another of its repositories.
     Mounted,
@@ -39,19 +40,19 @@ pub enum Delivered {
 /// The result for one blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct BlobDelivery {
-    /// How it came there.
+    /// How it got there.
     pub how: Delivered,
     /// Uploaded bytes that the registry acknowledged.
     pub sent: u64,
 }
 
-/// What is known of a running upload.
+/// What is known about a running upload.
 enum Progress {
-    /// There is none.
+    /// No upload has started.
     None,
     /// The registry acknowledged this much.
     At(Upload),
-    /// A request failed, so the registry must say how much it has.
+    /// A request failed, so the registry must be asked how much it has.
     Unsure(Upload),
 }
 
@@ -71,11 +72,11 @@ impl RegistryClient {
         }
     }
 
-    /// Brings a blob into the repository unless it is there: mounts it `from` another repository of the same registry if that has it,
+    /// Puts a blob into the repository unless it is already there: mounts it `from` another repository of the same registry if possible,
     /// otherwise uploads it.
     ///
     /// # Errors
-    /// When the registry denies it, or fails several times in a row; and errors of the blob's content.
+    /// When the registry denies the upload, or fails several times in a row; errors reading the blob's content.
     pub fn deliver(&self, blob: &BlobToUpload<'_>, from: Option<&str>) -> Result<BlobDelivery> {
         self.deliver_in_chunks(blob, from, CHUNK)
     }
@@ -142,8 +143,8 @@ impl RegistryClient {
         }
     }
 
-    /// The next request of an upload, and how many bytes it sent. `has_failed`: whether the upload may be complete although its last
-    /// response was lost.
+    /// Sends the next request of an upload, and returns how many bytes it sent. `has_failed`: whether the upload may be complete although
+    /// its last response was lost.
     fn advance(
         &self,
         progress: &Progress,
@@ -165,7 +166,7 @@ mod tests {
     use super::super::fake::{Fake, State};
     use super::*;
 
-    /// Larger than a buffer of curl or of a socket, so that a chunk can break in the middle.
+    /// Larger than curl's and the socket's buffers, so that a chunk can break in the middle.
     const SIZE: usize = 3_000_000;
 
     fn content() -> Vec<u8> {
@@ -177,7 +178,7 @@ mod tests {
         std::iter::repeat_with(next).take(SIZE).collect()
     }
 
-    /// Delivers the content in chunks of a million bytes, and returns the result with the content that the registry then has.
+    /// Delivers the content in chunks of a million bytes. Returns the result, and whether the registry then has the content.
     fn delivered(fake: &Fake, from: Option<&str>) -> (BlobDelivery, bool) {
         let content = content();
         let open = || Ok(Box::new(Cursor::new(content.clone())) as Box<dyn Read>);
@@ -271,7 +272,7 @@ mod tests {
         let fake = Fake::start(State { asks: true, ..State::default() });
         assert!(delivered(&fake, Some("b")).1);
         let tokens = fake.state().tokens.clone();
-        // Versions of curl differ in the case of hexadecimal digits.
+        // curl versions differ in the case of hexadecimal digits.
         let last = tokens.last().unwrap().to_lowercase();
         let scope = |text: &str| text.replace(':', "%3a").replace(',', "%2c");
         assert!(last.contains(&scope("scope=repository:a:pull,push")), "{last}");

@@ -9,7 +9,7 @@ use super::transport::Response;
 use super::upload::BlobToUpload;
 use super::{Ask, Method, RegistryClient};
 
-/// An upload that the registry began.
+/// An upload that the registry has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Upload {
     /// Where the next request goes.
@@ -20,14 +20,14 @@ pub(super) struct Upload {
     min_chunk: u64,
 }
 
-/// What a request of an upload led to.
+/// The outcome of an upload request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The registry has this much.
     At(Upload),
     /// The blob is in the repository.
     Done,
-    /// The registry does not know the upload, or expects it to continue elsewhere.
+    /// The registry does not know the upload, or expects it to continue at a different offset.
     Lost,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Content<'a> {
         self.blob.digest
     }
 
-    /// Copies `length` bytes from `offset` to a temporary file: curl reads a body from a file, since its standard input has the account.
+    /// Copies `length` bytes from `offset` to a temporary file: curl reads a body from a file, since its standard input holds the account.
     fn piece(&mut self, offset: u64, length: u64) -> Result<NamedTempFile> {
         let what = || format!("cannot read {} to upload it", self.blob.digest);
         let (mut reader, at) = match self.open.take().filter(|(_, at)| *at <= offset) {
@@ -71,7 +71,7 @@ impl RegistryClient {
     pub(super) fn mount(&self, digest: &str, from: &str) -> Result<Option<Step>> {
         self.allow(format!("repository:{from}:pull"));
         let path = format!("blobs/uploads/?mount={digest}&from={from}");
-        // It is only a shortcut, so its failure leads to an upload.
+        // A mount is only a shortcut: if it fails, the blob is uploaded.
         let Ok(response) = self.ask(&Ask { method: Method::Post, path: &path, ..Ask::default() }) else {
             return Ok(None);
         };
@@ -82,7 +82,7 @@ impl RegistryClient {
         }
     }
 
-    /// Begins an upload.
+    /// Starts an upload.
     pub(super) fn begin(&self, digest: &str) -> Result<Step> {
         let ask = Ask { method: Method::Post, path: "blobs/uploads/", ..Ask::default() };
         let response = self.ask(&ask)?;
@@ -92,7 +92,7 @@ impl RegistryClient {
         }
     }
 
-    /// Asks how much the registry has of an upload.
+    /// Asks how much of an upload the registry has.
     pub(super) fn position(&self, known: &Upload) -> Result<Step> {
         let response = self.ask(&Ask { path: &known.location, ..Ask::default() })?;
         match response.status {
@@ -102,7 +102,7 @@ impl RegistryClient {
         }
     }
 
-    /// Sends the next chunk, and how many bytes the registry took. The last one also ends the upload.
+    /// Sends the next chunk, and returns how many bytes the registry accepted. The last chunk also ends the upload.
     pub(super) fn send_chunk(
         &self,
         known: &Upload,
@@ -114,7 +114,7 @@ impl RegistryClient {
         let is_last = rest <= chunk.max(known.min_chunk);
         let length = if is_last { rest } else { chunk.max(known.min_chunk) };
         let mut headers = vec![("Content-Type", "application/octet-stream".to_owned())];
-        // A whole blob has no range.
+        // A request with the whole blob has no range.
         if length > 0 && !(offset == 0 && is_last) {
             headers.push(("Content-Range", format!("{offset}-{}", offset + length - 1)));
         }
@@ -137,7 +137,7 @@ impl RegistryClient {
     }
 }
 
-/// The upload after a response. `offset`: how much the registry has if it does not say so.
+/// The upload after a response. `offset`: how much the registry has, if the response does not say.
 fn upload(response: &Response, offset: u64, before: Option<&Upload>) -> Result<Upload> {
     let mut location = response.headers("location").next().map(str::to_owned);
     location = location.or_else(|| Some(before?.location.clone()));
@@ -150,7 +150,7 @@ fn upload(response: &Response, offset: u64, before: Option<&Upload>) -> Result<U
     })
 }
 
-/// The number of bytes in `Range: 0-LAST`. Registries write `0-0` for none, too, so that a single byte is sent again.
+/// The number of bytes in `Range: 0-LAST`. Registries also write `0-0` for no bytes, so a single byte is sent again.
 fn range(text: &str) -> Result<u64> {
     let last = text.trim_start_matches("bytes=").strip_prefix("0-").and_then(|last| last.parse::<u64>().ok());
     match last {

@@ -29,7 +29,7 @@ pub enum Cause {
     Denied,
     /// The registry does not allow overwriting the tag.
     Immutable,
-    /// The push was asked to keep tags of other images (`--no-overwrite`).
+    /// The push must not overwrite tags of other images (`--no-overwrite`).
     Kept,
     /// The request is too large for the registry or a proxy in front of it (413).
     TooLarge,
