@@ -13,7 +13,7 @@ use engine::layers::Layer;
 use host::files;
 use model::bytes::Bytes;
 
-/// How many histories are read at a time.
+/// The number of histories to read in parallel.
 const JOBS: usize = 4;
 
 /// The sizes of some images.
@@ -60,7 +60,7 @@ impl<'a> ImageSizes<'a> {
     fn store(&mut self, image: &Image) -> Result<Store> {
         match self.store {
             Some(store) => Ok(store),
-            // `docker info` takes longer than to inspect all images.
+            // `docker info` takes longer than inspecting all images.
             None if image.engine_folder().is_some() => Ok(*self.store.insert(Store::Classic)),
             None => Ok(*self.store.insert(self.context.docker.store()?)),
         }
@@ -79,7 +79,7 @@ impl<'a> ImageSizes<'a> {
         Ok(bytes)
     }
 
-    /// Reads the layers of images from their histories, several at a time. Those that fail are left to [`ImageSizes::layers`].
+    /// Reads the layers of images from their histories, several in parallel. Failed images are left to [`ImageSizes::layers`].
     pub(crate) fn read_ahead(&mut self, images: &[&Image]) {
         let is_unknown = |image: &&&Image| {
             image.engine_folder().is_some()

@@ -1,4 +1,4 @@
-//! Builds by a builder that is not the engine's own: its images must fit this engine and reach it.
+//! Builds on a builder that is not the engine's own: its images must match this engine's platform and be copied to it.
 
 use anyhow::{Context as _, Result};
 
@@ -6,10 +6,10 @@ use crate::plan::BuildPlan;
 use crate::publish::run_tags;
 use engine::context::Context;
 
-/// The output of images that the engine stores.
+/// The output setting for images that are stored in the engine.
 pub(crate) const ENGINE: &str = "type=docker";
 
-/// Builds for the engine's own platform where a plan names none: the builder's may be another.
+/// Builds for the engine's platform if a plan names none: the builder's platform may be different.
 ///
 /// # Errors
 /// When the engine does not answer.
@@ -25,7 +25,7 @@ pub(crate) fn set_platform(plan: &mut BuildPlan, context: &Context) -> Result<()
     Ok(())
 }
 
-/// Copies images from the engine that built them to this one. Other builders have no images of their own: Buildx has loaded the result.
+/// Copies images to this engine from the engine that built them. Other builders store no images: Buildx has already loaded the results.
 ///
 /// # Errors
 /// When docker fails, or the user interrupts.
@@ -41,7 +41,7 @@ pub(crate) fn fetch(plan: &BuildPlan, targets: &[String], context: &Context) -> 
     copied.context("cannot copy the built images from the builder's engine to this one")
 }
 
-/// Removes a plan's tags from the engine that built them, including those that a failed bake has left there.
+/// Removes a plan's tags from the engine that built them, including tags left there by a failed bake.
 ///
 /// # Errors
 /// When docker fails.
@@ -50,7 +50,7 @@ pub(crate) fn tidy(plan: &BuildPlan, context: &Context) -> Result<()> {
     other.remove_unused(&stored_tags(plan, plan.requested())).map(drop)
 }
 
-/// Removes the temporary tags that killed runs have left on the engine that builds.
+/// Removes the temporary tags left by killed runs on the engine that builds.
 ///
 /// # Errors
 /// When docker fails.

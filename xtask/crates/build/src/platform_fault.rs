@@ -1,4 +1,4 @@
-//! Failures of builds for a platform: the engine cannot run its programs, or the builder gets no image of a base for it.
+//! Failures of builds for a platform: the engine cannot run its programs, or a base has no image for it that the builder can get.
 
 use anyhow::Result;
 
@@ -54,7 +54,7 @@ pub(crate) fn explain(failure: &mut BuildFailure, plan: &BuildPlan, context: &Co
         } else if !context.docker.builder.is_engines_own() {
             failure.remedy = Some(format!(
                 "this builder does not use the engine's images: push {reference} to a registry that the builder \
-                 reaches, declare it as [base.NAME], or use the engine's own builder (--builder default)"
+                 can reach, declare it as [base.NAME], or use the engine's own builder (--builder default)"
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! The first layer in which two images differ, and the file that makes it differ. Compares everything that a layer's digest
+//! The first layer in which two images differ, and the file that causes the difference. Compares everything that a layer's digest
 //! covers: contents, types, modes, owners, extended attributes and times.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use engine::context::Context;
 use engine::images::Image;
 use engine::layer_tar::{self, Budget, LayerEntry, LayerEntryKind};
 
-/// How much of a differing file is kept in memory to find its first differing byte.
+/// The maximum number of bytes of a differing file to keep in memory, to find the first differing byte.
 const MAX_KEPT: u64 = 64_000_000;
 
 /// The first layer in which two images differ.
@@ -21,28 +21,28 @@ const MAX_KEPT: u64 = 64_000_000;
 pub struct LayerDifference {
     /// Its index, base first.
     pub layer: usize,
-    /// The number of layers from it on that differ; they may only differ because of this one.
+    /// The number of differing layers, including this one; the others may differ only because of this one.
     pub layers: usize,
-    /// The file that makes it differ; `None` if only the order or the headers of the layer's tar differ, or one image has no
-    /// such layer.
+    /// The file that causes the difference; `None` if only the order or the headers of the layer's tar entries differ, or one image
+    /// does not have the layer.
     pub file: Option<FileDifference>,
 }
 
 /// A file that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileDifference {
-    /// From the image's root, without a leading slash; empty for the root.
+    /// Relative to the image's root, without a leading slash; empty for the root.
     pub path: String,
-    /// What differs, the most telling first.
+    /// What differs, most significant first.
     pub aspects: Vec<Aspect>,
-    /// The number of other files of the layer that differ.
+    /// The number of other files in the layer that differ.
     pub others: usize,
 }
 
 /// What differs about a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Aspect {
-    /// Only one image has it: the first if `true`.
+    /// Only one image has it: the first image if `true`.
     Missing(bool),
     /// Its type or the target of a link.
     Type([String; 2]),
@@ -55,16 +55,16 @@ pub enum Aspect {
     },
     /// Its permission bits.
     Mode([u32; 2]),
-    /// The IDs of its user and its group.
+    /// Its user and group IDs.
     Owner([[u32; 2]; 2]),
     /// An extended attribute, or another property from pax headers, by name.
     Property(String),
-    /// The time of its last change, in seconds since 1970.
+    /// Its modification time, in seconds since 1970.
     Time([u64; 2]),
 }
 
 impl Aspect {
-    /// How much it tells about the cause: content before permissions before times. Folders get new times with each file in them.
+    /// How close it is to the cause: content, then permissions, then times. A folder's time changes with every file created in it.
     fn rank(&self) -> u8 {
         match self {
             Aspect::Missing(_) | Aspect::Type(_) | Aspect::Content { .. } => 0,
@@ -167,7 +167,7 @@ impl Pair<'_> {
         Ok((names, entries))
     }
 
-    /// Whether an archive's name shows that it is another layer: an unpacked layer is named by its digest.
+    /// Whether an archive's entry name shows that it is a different layer: an unpacked layer is named by its digest.
     fn is_other(&self, name: &str) -> bool {
         let digest = name.strip_prefix("blobs/sha256/").map(|hex| format!("sha256:{hex}"));
         let is_layer = |digest: &String| self.images.iter().any(|image| image.layers().contains(digest));
@@ -193,7 +193,7 @@ impl Pair<'_> {
     }
 }
 
-/// The first byte that differs, or that only one of them has.
+/// The first byte that differs, or that only one side has.
 fn first_differing_byte(first: &[u8], second: &[u8]) -> Option<u64> {
     let at = first.iter().zip(second).position(|(one, other)| one != other);
     let end = (first.len() != second.len()).then_some(first.len().min(second.len()));
@@ -210,7 +210,7 @@ fn hash(content: &mut dyn Read) -> io::Result<u128> {
     }
 }
 
-/// The most telling of the files that differ, and of several such files the first in the layer.
+/// The most significant differing file; if there are several, the first in the layer.
 fn compare(first: &[Hashed], second: &[Hashed]) -> Option<FileDifference> {
     let by_path = |entries: &[Hashed]| -> HashMap<(String, bool), usize> {
         entries.iter().enumerate().map(|(index, (entry, _))| (key(entry), index)).collect()
@@ -233,7 +233,7 @@ fn compare(first: &[Hashed], second: &[Hashed]) -> Option<FileDifference> {
     Some(FileDifference { path, aspects, others })
 }
 
-/// A path, and whether the layer deletes what lower layers have there: a layer can replace a folder by deleting it first.
+/// A path, and whether the layer deletes it from lower layers: to replace a folder, a layer can delete it first.
 fn key(entry: &LayerEntry) -> (String, bool) {
     (entry.path.clone(), matches!(entry.kind, LayerEntryKind::Whiteout | LayerEntryKind::Opaque))
 }

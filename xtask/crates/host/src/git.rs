@@ -67,7 +67,7 @@ impl Git {
         described.unwrap_or_else(|_| "unknown".to_owned())
     }
 
-    /// The address of the remote `origin`, which may contain an account; `None` if there is none.
+    /// The URL of the remote `origin`, which may contain credentials; `None` if there is no such remote.
     pub fn origin(&self) -> Option<String> {
         self.cmd(&["remote", "get-url", "origin"]).read().ok().filter(|url| !url.is_empty())
     }

@@ -1,4 +1,4 @@
-//! Panics in the program `images`, where they end the process instead of unwinding.
+//! Panics in the program `images`, which exits on a panic instead of unwinding.
 
 use std::panic;
 
@@ -7,7 +7,7 @@ use crate::process::groups;
 /// The exit code of Rust programs whose main thread panicked.
 const EXIT_CODE: i32 = 101;
 
-/// Makes a panic that cannot unwind terminate all children, then exit; the next run removes what this one has left.
+/// If panics cannot unwind, makes a panic terminate all children, then exit; the next run cleans up.
 pub fn exit_with_children() {
     if cfg!(panic = "abort") {
         let print = panic::take_hook();

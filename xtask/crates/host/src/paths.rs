@@ -259,12 +259,12 @@ impl Repository {
         self.state("push.json")
     }
 
-    /// Layers of images in registries.
+    /// The cache of layers from registries.
     pub fn registry_layers(&self) -> PathBuf {
         self.state("registry-layers")
     }
 
-    /// The digests that a builder has pushed, as bake writes them.
+    /// The digests of images that a builder has pushed, as written by bake.
     pub fn bake_metadata(&self) -> PathBuf {
         self.state("bake-metadata.json")
     }

@@ -45,7 +45,7 @@ pub(super) struct Attempts<'a> {
     context: &'a Context,
     registry: &'a Registry,
     reader: RegistryReader<'a>,
-    /// Whether a tag of another image is an error.
+    /// Whether a tag that refers to another image is an error.
     keeps_tags: bool,
     /// Whether the user has been told that the registry cannot be queried.
     noted: AtomicBool,
@@ -81,7 +81,7 @@ impl<'a> Attempts<'a> {
                     }
                     // An image that the registry may already have stays: it has the same inputs. A missing tag only costs a build.
                     Before::Same(_) | Before::Other(_) | Before::Unknown if tag.is_built => Ok(None),
-                    // The tag may have appeared since all tags were compared.
+                    // The tag may have been created since all tags were compared.
                     Before::Other(found) if self.keeps_tags => Err(kept(&found.digest)),
                     _ if is_there => self.tag_here(image, tag).map(|()| None),
                     _ => {
@@ -106,8 +106,8 @@ impl<'a> Attempts<'a> {
     /// Compares the registry's tag with an image.
     ///
     /// # Errors
-    /// When the registry limits requests. Other failures become [`Before::Unknown`], since the push may still succeed, unless it must
-    /// keep tags.
+    /// When the registry limits requests. Other failures become [`Before::Unknown`], since the push may still succeed, unless the push
+    /// must not overwrite tags.
     pub(super) fn look(
         &self,
         image: &Image,
@@ -177,7 +177,7 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// The error of a push that would overwrite a tag and must not.
+/// The error of a push that must not overwrite a tag, but would.
 pub(super) fn kept(digest: &str) -> PushError {
     let output = format!("the registry already has {digest} under this tag, and --no-overwrite keeps it");
     PushError { cause: Cause::Kept, output }

@@ -86,7 +86,7 @@ pub fn push(request: PushRequest<'_>, context: &Context) -> Result<PushReport> {
     let digests = Digests::read(&context.repository)?;
     local_tags::recover(&digests, context)?;
     if request.keeps_tags {
-        // All tags are compared before the first is pushed, so that no release is half new.
+        // All tags are compared before the first push, so that no release is partly overwritten.
         let report = compare(&plan_push(request, context)?, digests.clone(), request.jobs, context)?;
         if report.images.iter().any(|row| row.failure.is_some()) {
             return Ok(report.not_pushed());

@@ -162,7 +162,7 @@ impl PushReport {
         bail!("{text}")
     }
 
-    /// The report of a push that compared all tags and pushed none, because of the failures in it.
+    /// The report of a push that compared all tags, and pushed none because of these failures.
     pub(super) fn not_pushed(mut self) -> PushReport {
         for row in self.images.iter_mut().filter(|row| row.state == PushState::Planned) {
             (row.state, row.replaced) = (PushState::NotTried, None);

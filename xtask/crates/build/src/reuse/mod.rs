@@ -87,7 +87,7 @@ impl<'a> Reuse<'a> {
         self.split(plan, &starts, &found)
     }
 
-    /// Like [`Reuse::remaining`], but for images of a registry, by the tags that they would have here.
+    /// Like [`Reuse::remaining`], but for images in a registry, by their local tags.
     ///
     /// # Errors
     /// When docker fails, or a record cannot be read or written.
@@ -232,7 +232,7 @@ impl<'a> Reuse<'a> {
         self.record_dates(found.into_values().map(|image| image.id).collect())
     }
 
-    /// Like [`Reuse::record`], for images of a registry.
+    /// Like [`Reuse::record`], but for images in a registry.
     ///
     /// # Errors
     /// When the record cannot be written.
@@ -253,7 +253,7 @@ impl<'a> Reuse<'a> {
     }
 }
 
-/// The built images whose packages are from a date.
+/// The built images with packages of a given date.
 fn dated<'p>(plan: &'p BuildPlan, built: &[TaggedImage]) -> Vec<&'p TaggedImage> {
     let is_dated = |image: &&PlannedImage| {
         let all = plan.with_dependencies(std::slice::from_ref(&image.target));

@@ -51,7 +51,7 @@ pub(crate) struct PulledImage {
     week: Option<PackageDate>,
 }
 
-/// What the lookups of one run share.
+/// The state that the lookups of a run share.
 struct Lookup<'a> {
     reader: RegistryReader<'a>,
     scheme: RegistryScheme,
@@ -182,7 +182,7 @@ impl Reuse<'_> {
             Some([one]) => one.parse().unwrap_or_else(|_| own.clone()),
             _ => own.clone(),
         };
-        // Variants of this platform differ, and the image does not record which one it was built for.
+        // This architecture has several variants, and the image does not record which one it was built for.
         if platform.architecture() == "arm" {
             return None;
         }
@@ -269,7 +269,7 @@ fn each<T: Send>(items: impl Iterator<Item = T>, work: impl Fn(T) + Sync) {
     });
 }
 
-/// The result of a thread, which ends the program's thread too if it panicked.
+/// Joins a thread; if it panicked, this thread panics, too.
 fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

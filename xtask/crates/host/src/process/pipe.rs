@@ -1,4 +1,4 @@
-//! Two commands, the output of one being the input of the other.
+//! Two commands connected by a pipe.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -19,7 +19,7 @@ impl Cmd {
     /// Runs this command and `sink`, which reads its standard output, until both have ended. An interrupt ends both.
     ///
     /// # Errors
-    /// When one of them cannot be started or fails.
+    /// When one of the commands cannot be started or fails.
     pub fn pipe_into(&self, sink: &Cmd) -> Result<(), ProcessError> {
         let (reader, writer) = io::pipe().map_err(|error| self.start_error(&error))?;
         let (source, sunk) = thread::scope(|scope| {
@@ -29,7 +29,7 @@ impl Cmd {
         });
         let source = source.map_err(|error| self.start_error(&error))?;
         let sunk = sunk.map_err(|error| sink.start_error(&error))?;
-        // Without a reader, the source is ended by SIGPIPE and has no exit code.
+        // If the sink exits early, SIGPIPE kills the source, which then has no exit code.
         let ends = [(self, &source), (sink, &sunk)];
         let failed = ends.iter().filter(|(_, end)| !end.status.success());
         match failed.max_by_key(|(_, end)| end.status.code().is_some()) {
@@ -38,10 +38,10 @@ impl Cmd {
         }
     }
 
-    /// Runs an expression of this command to its end and keeps what it prints, except for a redirected standard output.
+    /// Runs an expression of this command to its end and captures its output, except for a standard output that is already redirected.
     fn end_of(&self, expression: duct::Expression) -> io::Result<Ended> {
         let ((stdout, out), (stderr, err)) = (io::pipe()?, io::pipe()?);
-        // The innermost redirection applies: an output that is already redirected stays so.
+        // The innermost redirection wins: an output that is already redirected stays redirected.
         let expression = expression.stdout_file(out).stderr_file(err).unchecked();
         let mut child = self.watch(expression, OnInterrupt::End)?;
         let (mut pipes, mut buffer, mut printed) = ([Some(stdout), Some(stderr)], vec![0; 4096], Vec::new());
@@ -61,7 +61,7 @@ mod tests {
         let sh = |script: &str| Runner::default().cmd("sh").args(["-c", script]);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sum").display().to_string();
-        // More than a pipe holds.
+        // More than a pipe's buffer holds.
         sh("head -c 3000000 /dev/zero").pipe_into(&sh(&format!("wc -c > {file}"))).unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap().trim(), "3000000");
     }

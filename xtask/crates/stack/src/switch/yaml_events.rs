@@ -1,4 +1,4 @@
-//! The events of a YAML text, from a parser that may panic on invalid input.
+//! The events of a YAML document, from a parser that may panic on invalid input.
 
 use std::cell::{Cell, RefCell};
 use std::panic;
@@ -12,17 +12,18 @@ use libyaml_safer::{self as yaml, Event, EventData, Parser};
 /// Maximum depth of nested collections, as in Compose's parser (go-yaml, `max_flow_level` and `max_indents`).
 const MAX_DEPTH: usize = 10_000;
 
-/// How libyaml-safer 0.3 panics on a tag followed by a comma, as in `{!,`.
+/// The panic message of libyaml-safer 0.3 for a tag followed by a comma, as in `{!,`.
 const TAG_BEFORE_COMMA: &str = "TODO: What is expected here?";
 
 type TakePanic = Box<dyn FnOnce(&str)>;
 
 thread_local! {
-    /// Takes the message when this thread panics; nothing is printed then.
+    /// Receives the message if this thread panics; nothing is printed then.
     static ON_PANIC: RefCell<Option<TakePanic>> = const { RefCell::new(None) };
 }
 
-/// All events of a text. It is parsed in a thread of its own, because a panic ends the program `images` as soon as the panic hook returns.
+/// All events of a document. It is parsed in a separate thread, because in the program `images` a panic ends the process as soon as the
+/// panic hook returns.
 ///
 /// # Errors
 /// Invalid YAML, with its line.
@@ -53,7 +54,7 @@ pub(super) fn events(text: &str) -> Result<Vec<Event>> {
     result.recv().context("the YAML parser ended without a result")?
 }
 
-/// Parses `input`. `line` is where the parser is.
+/// Parses `input`. `line` is set to the parser's current line.
 fn parsed(mut input: &[u8], line: &Cell<u64>) -> Result<Vec<Event>> {
     let mut parser = Parser::new();
     parser.set_input(&mut input);
