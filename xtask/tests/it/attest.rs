@@ -1,4 +1,4 @@
-//! What `push --attest` and `verify` refuse before anything is pushed, with a fake docker and a fake cosign.
+//! Errors of `push --attest` and `verify` before anything is pushed, with a fake docker and a fake cosign.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::process::Output;
 use crate::push_and_clean::{calls, docker_for_push, with_images};
 use crate::support::{FakeDocker, Folder, repository};
 
-/// A cosign that answers like the real one: it knows the key if the password is right.
+/// A cosign that behaves like the real one: it accepts the key if the password is right.
 fn with_cosign(docker: &FakeDocker) {
     docker.folder.write(
         "bin/cosign",
@@ -37,7 +37,7 @@ fn nothing_is_pushed_that_cannot_be_attested() {
     snapshot!("attest_without_the_key", push(&docker, &repository, Some("right-words")), repository);
     repository.write("cosign.key", "sealed");
     snapshot!("attest_wrong_password", push(&docker, &repository, Some("wrong-words")), repository);
-    // The images have no label with a commit.
+    // The images have no commit label.
     snapshot!("attest_without_a_commit", push(&docker, &repository, Some("right-words")), repository);
     assert_eq!(calls(&docker, "push"), [""; 0]);
     assert_eq!(calls(&docker, "tag"), [""; 0]);

@@ -115,7 +115,7 @@ fn a_builder_that_does_not_start_is_named_and_no_reason_for_stand_ins() {
     }
 }
 
-/// `docker info` of a machine that has what builds need.
+/// `docker info` of a machine that meets the requirements for builds.
 const INFO: &str = r#"{"ServerVersion":"26.1.5","ClientInfo":{"Version":"28.2.2","Plugins":[
     {"Name":"buildx","Version":"0.13.1"},{"Name":"compose","Version":"2.26.1"}]}}"#;
 

@@ -109,7 +109,7 @@ fn record(folder: &Folder, image: &str) -> Value {
     record_by(program(), folder, image)
 }
 
-/// The record where a subcommand of docker fails.
+/// The record of a run in which a docker subcommand fails.
 fn record_without(subcommand: &str, folder: &Folder, image: &str) -> Value {
     let docker = Wrapper::new(&format!("{subcommand}*"), 1, "exit 1");
     let mut command = program();
@@ -143,7 +143,7 @@ fn an_image_has_the_same_record_in_engine_archive_layout_and_registry() {
     let folder = Folder::new();
     let mut expected = record(&folder, &reference);
 
-    // Through the engine's socket, and through `docker save`, which reads engines elsewhere.
+    // Through the engine's socket, and through `docker save`, which is used for engines on other machines.
     for broken in ["save", "context"] {
         assert_eq!(record_without(broken, &folder, &reference), expected, "without `docker {broken}`");
     }

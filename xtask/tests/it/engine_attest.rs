@@ -44,7 +44,7 @@ impl Keys {
         Command::new("cosign").args(args).env("COSIGN_PASSWORD", &self.password).output().unwrap()
     }
 
-    /// What Debian's cosign says about an image.
+    /// The output of Debian's cosign for an image.
     fn verify(&self, args: &[&str], key: &str, image: &str) -> Result<String, String> {
         let key = self.public(key);
         let output = self.cosign(&[args, &["--key", &key, "--insecure-ignore-tlog", image]].concat());
@@ -59,7 +59,7 @@ impl Keys {
     }
 }
 
-/// Commits everything, so that provenance has a commit to name. Returns its ID.
+/// Commits everything, because provenance needs a commit. Returns its ID.
 fn commit(site: &Site) -> String {
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
@@ -88,7 +88,7 @@ fn built(test: &str) -> (Site, String) {
     (site, id)
 }
 
-/// The predicate in what `cosign verify-attestation` prints.
+/// The predicate in the output of `cosign verify-attestation`.
 fn predicate(printed: &str) -> Value {
     use base64::Engine as _;
     let envelope: Value = serde_json::from_str(printed.lines().next().unwrap()).unwrap();
@@ -132,7 +132,7 @@ fn debians_cosign_accepts_what_is_attached() {
         assert!(!printed.contains("robot"));
     }
     assert!(keys.verify(&["verify"], "other", &image).is_err());
-    // OCI referrers with Sigstore bundles, which cosign 3 looks for.
+    // OCI referrers with Sigstore bundles, as expected by cosign 3.
     let root = keys.folder.0.join("root.json");
     keys.folder
         .write("root.json", r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#);
@@ -156,7 +156,7 @@ fn debians_cosign_accepts_what_is_attached() {
         assert!(text.contains(fault), "{fault}: {text}");
     }
 
-    // A repeat signs nothing, a second key signs beside the first, and the image stays the same.
+    // A repeat signs nothing, a second key adds its signatures to those of the first, and the image stays the same.
     let before = registry.says(&format!("{repository}/tags/list"));
     let output = keys.push(&site, "alpha", &address, "own");
     assert!(site.told(&output).contains(&format!("{digest}: unchanged\n")), "{}", site.told(&output));
@@ -210,7 +210,7 @@ fn an_index_and_its_images_are_attested_and_a_repeat_continues() {
     assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
     let (registry, refuses) = (Arc::new(Registry::start("attest-index")), Arc::new(AtomicBool::new(true)));
     let (flag, first) = (Arc::clone(&refuses), AtomicBool::new(true));
-    // Refuses all signatures after the first.
+    // Rejects all signatures after the first.
     let proxy = Proxy::start(&registry, move |request, _| {
         let is_signature = request.starts_with("PUT ") && request.lines().next().unwrap().contains(".sig ");
         match is_signature && flag.load(Ordering::SeqCst) && !first.swap(false, Ordering::SeqCst) {
@@ -247,7 +247,7 @@ fn an_index_and_its_images_are_attested_and_a_repeat_continues() {
     assert!(attested[0].ends_with(": unchanged") && attested[2].ends_with(": signature"), "{text}");
     let output = verify();
     assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
-    // By tag, cosign looks for the index's signature.
+    // For a tag, cosign looks for the index's signature.
     keys.verify(&["verify"], "own", &format!("{image}:latest")).unwrap();
     keys.verify(&["verify-attestation", "--type=cyclonedx"], "own", &format!("{image}:latest-arm64"))
         .unwrap();

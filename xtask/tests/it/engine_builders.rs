@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use crate::support::second_engine::SecondEngine;
 use crate::support::{Folder, Site};
 
-/// A client that knows another engine as the context `far`.
+/// A client with another engine as the context `far`.
 struct Client {
     config: Folder,
 }
@@ -49,7 +49,7 @@ fn images_built_on_another_engine_reach_this_one() {
         let built = site.tags();
         assert_eq!(built.len(), 4, "{built:?}");
         assert_eq!(images(&engine), "", "images were left on the engine that built them");
-        // Their fingerprints are those of this build.
+        // Their fingerprints are from this build.
         let (code, text) = client.run(&site, &build);
         assert_eq!(
             (code, text.contains("Up to date: 2 images. Nothing was built.")),

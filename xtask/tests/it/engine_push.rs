@@ -95,7 +95,7 @@ fn what_is_built_is_pushed_recorded_and_not_sent_twice() {
     assert_pullable(&format!("{}@{digest}", tags[0]));
 }
 
-/// Bytes of the file in a layer that two images share.
+/// The size in bytes of the file in a layer that two images share.
 const SHARED: usize = 1_000_000;
 
 #[test]
@@ -122,7 +122,7 @@ fn layers_that_images_share_are_sent_once() {
     // Two layers and a configuration of the first image; the second image's own layer and configuration; one is mounted.
     assert_eq!(proxy.count(&["PATCH", "/blobs/uploads/"]), 5);
     assert_eq!(proxy.count(&["POST", "/blobs/uploads/", "mount="]), 1);
-    // Random letters shrink to three quarters.
+    // Random letters compress to three quarters of their size.
     let sent = proxy.received() as usize;
     assert!((SHARED / 2..SHARED * 5 / 4).contains(&sent), "{sent} bytes for a shared layer of {SHARED}");
 }

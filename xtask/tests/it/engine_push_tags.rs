@@ -1,4 +1,4 @@
-//! `push --no-overwrite` never moves a tag in the registry, and pushes all tags or none.
+//! `push --no-overwrite` never moves a tag in the registry, and pushes either all tags or none.
 
 use crate::engine_push::{built, push, rows, states};
 use crate::support::registry::Registry;

@@ -33,7 +33,7 @@ fn an_upload_continues_after_the_registry_died_and_is_mounted_elsewhere() {
     let _turn = crate::support::turn::take(module_path!());
     let registry = Arc::new(Registry::that_remembers("resume"));
     let chunks = AtomicU32::new(0);
-    // It dies when the second chunk comes.
+    // It is killed when the second chunk arrives.
     let proxy = Proxy::start(&registry, move |line, registry| {
         if line.starts_with("PATCH") && chunks.fetch_add(1, Ordering::SeqCst) == 1 {
             registry.kill();

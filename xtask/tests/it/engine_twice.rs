@@ -1,4 +1,4 @@
-//! `build-images --twice`: images that come out the same, and images that do not, with the file and the Dockerfile line.
+//! `build-images --twice`: images that are reproducible, and images that are not, with the file and the Dockerfile line.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use crate::engine::wait_for;
 use crate::support::{Site, docker};
 
-/// The IDs of all images under the site's names.
+/// The IDs of all images under the site's image names.
 fn images(site: &Site) -> BTreeSet<String> {
     let filter = format!("reference={}-*", site.prefix);
     let text = docker(&["image", "ls", "--quiet", "--no-trunc", "--filter", &filter]);
@@ -19,7 +19,7 @@ fn images(site: &Site) -> BTreeSet<String> {
 fn the_first_differing_file_and_its_line_are_named() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("twice");
-    // Without fixed times, an image differs: BuildKit's cache ignores the times of the context's files.
+    // Without fixed times, an image differs: BuildKit's cache ignores the modification times of files in the context.
     let stage = "FROM debian:trixie-slim AS build\nARG SOURCE_DATE_EPOCH\nCOPY NAME/hello /fixed/hello\n\
                  RUN find /fixed -exec touch -hd \"@$SOURCE_DATE_EPOCH\" {} +\n";
     let fixed = |name: &str| stage.replace("NAME", name);
@@ -37,7 +37,7 @@ fn the_first_differing_file_and_its_line_are_named() {
     let output = site.run(&["build-images", "--twice"]);
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    // An image that was up to date is built again too.
+    // An image that was up to date is built again, too.
     assert!(text.contains(&format!("{}: reproducible\n", tag("alpha"))), "{text}");
     let expected = format!(
         "{}: not reproducible\n  layer:  2 of 2, beta/Dockerfile.optimized:9: COPY /out /\n  \
@@ -46,7 +46,7 @@ fn the_first_differing_file_and_its_line_are_named() {
     );
     assert!(text.contains(&expected), "{text}");
     assert!(text.contains("not reproducible: 1 of 2 images: "), "{text}");
-    // The tags are those of the first build, and nothing of the second one is left.
+    // The tags still refer to the first build, and nothing is left of the second.
     assert_eq!(site.tag_names().len(), 4, "{:?}", site.tag_names());
     assert_eq!(images(&site).len(), 2);
     let before = images(&site);
@@ -64,7 +64,7 @@ fn an_image_that_differs_is_not_pushed() {
         "alpha/Dockerfile.optimized",
         "FROM debian:trixie-slim\nRUN cat /proc/sys/kernel/random/uuid > /made\n",
     );
-    // Nothing listens there: a push would fail with another message.
+    // Nothing listens on this port: a push would fail with a different message.
     let output = site.run(&["build-images", "alpha", "--twice", "--push", "--registry", "127.0.0.1:1"]);
     let text = site.told(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -80,7 +80,7 @@ fn an_image_that_differs_is_not_pushed() {
 fn an_interrupt_of_the_second_build_leaves_only_the_first() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("twice-int");
-    // Long enough to be interrupted the second time.
+    // Slow enough to be interrupted during the second build.
     site.folder
         .write("alpha/Dockerfile.optimized", "FROM debian:trixie-slim\nRUN echo waiting && sleep 20\n");
     site.run(&["build-images"]);

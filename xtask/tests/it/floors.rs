@@ -75,8 +75,8 @@ fn processes_start_in_one_module() {
 
 #[test]
 fn builds_use_the_run_s_builder() {
-    // `Docker::buildx` adds the builder. These need none: versions, registries, and bake's own files. The engine's own builder resolves
-    // the tags that the client cannot.
+    // `Docker::buildx` adds the builder. These calls do not need one: versions, registries, and bake's files. The engine's own builder
+    // resolves tags that the client cannot.
     let others = ["\"version\"", "\"imagetools\"", "\"bake\", \"--print\""];
     for (path, text) in sources().filter(|(path, _)| !path.ends_with("engine/src/builder.rs")) {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -72,7 +72,7 @@ fn main() {
         assert!(dynamic.as_deref().is_none_or(is_alone), "{dynamic:?}");
     }
 
-    /// A panic ends it, but not a panic of the YAML parser.
+    /// A panic ends the process, unless it is in the YAML parser.
     #[test]
     #[ignore = "compiles for minutes: `cargo xtask ci --full` runs it"]
     fn it_survives_yaml_that_its_parser_cannot_handle() {

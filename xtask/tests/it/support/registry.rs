@@ -38,7 +38,7 @@ impl Registry {
         Registry::run(test, &ask)
     }
 
-    /// One that knows uploads after a restart: it signs their state with this secret instead of a random one.
+    /// A registry that still knows its uploads after a restart: it signs their state with this secret instead of a random one.
     pub fn that_remembers(test: &str) -> Registry {
         Registry::run(test, &[&format!("--env=REGISTRY_HTTP_SECRET={test}")])
     }
@@ -193,7 +193,7 @@ impl Proxy {
         proxy
     }
 
-    /// How many bytes of bodies it has handed on so far.
+    /// The number of body bytes forwarded so far.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::SeqCst)
     }
@@ -265,7 +265,7 @@ fn forward(client: &TcpStream, head: &str, address: &str, receiver: &mut impl Wr
     relay(client, &mut Counted(&server, received), &server, receiver);
 }
 
-/// Counts what is written.
+/// Counts the bytes that are written.
 struct Counted<'a>(&'a TcpStream, &'a AtomicU64);
 
 impl Write for Counted<'_> {
@@ -280,7 +280,7 @@ impl Write for Counted<'_> {
     }
 }
 
-/// Hands on what the client says to `sender`, and the server's answer to `receiver`, until the server has said all.
+/// Forwards the client's data to `sender` and the server's response to `receiver`, until the server has sent everything.
 pub(super) fn relay(
     client: &TcpStream,
     sender: &mut (impl Write + Send),
