@@ -387,7 +387,9 @@ fn remedy(error: &PushError, before: &Before, host: &str) -> String {
 
 fn rows(plan: &PushPlan) -> Vec<Vec<PushRow>> {
     let row = |image: &ImageToPush, tag: &RemoteTag| {
-        PushRow::new(&tag.reference, &image.service_image, Some(image.image.id.clone()), PushState::NotTried)
+        let id = Some(image.image.id.clone());
+        let row = PushRow::new(&tag.reference, &image.service_image, id, PushState::NotTried);
+        PushRow { is_built: tag.is_built, ..row }
     };
     let image_rows = |image: &ImageToPush| image.tags.iter().map(|tag| row(image, tag)).collect();
     plan.images.iter().map(image_rows).collect()

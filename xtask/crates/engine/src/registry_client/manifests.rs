@@ -3,6 +3,8 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{Ask, Method, RegistryClient, verify};
 use crate::blob;
@@ -16,6 +18,28 @@ pub struct PutManifest {
     /// The digest in `OCI-Subject`: the registry lists the manifest as a referrer of this one. `None` from registries without the
     /// referrers API.
     pub subject: Option<String>,
+}
+
+/// The media type of a manifest or index. It is optional in those of OCI; only an index has `manifests`.
+///
+/// # Errors
+/// When the bytes are not a manifest.
+pub fn media_type_of(manifest: &[u8]) -> Result<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kind {
+        #[serde(default)]
+        media_type: String,
+        #[serde(default)]
+        manifests: Option<IgnoredAny>,
+    }
+    let kind: Kind = serde_json::from_slice(manifest).context("invalid manifest")?;
+    let media_type = match (kind.media_type.as_str(), &kind.manifests) {
+        ("", Some(_)) => "application/vnd.oci.image.index.v1+json",
+        ("", None) => "application/vnd.oci.image.manifest.v1+json",
+        (stated, _) => stated,
+    };
+    Ok(media_type.to_owned())
 }
 
 impl RegistryClient {
@@ -131,6 +155,14 @@ mod tests {
         client.delete_manifest("1").unwrap();
         client.delete_manifest("1").unwrap();
         assert_eq!(client.find_manifest("1").unwrap(), None);
+    }
+
+    #[test]
+    fn an_index_without_a_media_type_is_known_by_its_manifests() {
+        let kinds = [r#"{"manifests":[]}"#, r#"{"layers":[]}"#, r#"{"mediaType":"a/b","manifests":[]}"#]
+            .map(|text| media_type_of(text.as_bytes()).unwrap());
+        assert_eq!(kinds, ["application/vnd.oci.image.index.v1+json", KIND, "a/b"]);
+        assert!(media_type_of(b"x").is_err());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use host::process::Runner;
 
-pub use self::manifests::PutManifest;
+pub use self::manifests::{PutManifest, media_type_of};
 pub use self::reference::RemoteReference;
 use self::reference::is_loopback;
 pub use self::referrers::Referrer;
