@@ -105,7 +105,6 @@ impl RegistryImages {
             // Ends the writer if not everything was read.
             drop(reader);
             match written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-                Err(error) if result.is_err() && !is_closed(&error) => Err(error),
                 Err(error) if !is_closed(&error) => Err(error),
                 _ => result,
             }

@@ -8,7 +8,6 @@ use serde::de::IgnoredAny;
 
 use super::{Ask, Method, RegistryClient, verify};
 use crate::blob;
-use crate::oci::MOST_JSON;
 
 /// A manifest or index that the registry accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,15 +103,9 @@ impl RegistryClient {
     pub fn find_manifest(&self, version: &str) -> Result<Option<Vec<u8>>> {
         let response = self.get(&format!("manifests/{version}"), Some(super::MANIFESTS))?;
         match response.status {
-            200 => {}
-            404 => return Ok(None),
-            _ => bail!(self.refusal(response, version)),
+            404 => Ok(None),
+            _ => self.manifest_in(response, version).map(Some),
         }
-        let bytes = response.bytes(MOST_JSON)?;
-        if version.contains(':') {
-            verify(&bytes, version, &format!("manifest {version}"))?;
-        }
-        Ok(Some(bytes))
     }
 
     /// A whole blob of at most `most` bytes, verified.
