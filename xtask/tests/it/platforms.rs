@@ -233,3 +233,26 @@ fn doctor_names_the_platforms_that_a_machine_cannot_build() {
     let found = check("linux/amd64, linux/amd64/v2, linux/arm64");
     assert_eq!((&found["state"], &found["found"]), (&json!("ok"), &json!("linux/amd64, linux/arm64")));
 }
+
+#[test]
+fn an_index_that_cannot_be_looked_up_stops_a_push_that_keeps_tags() {
+    let image =
+        |suffix: &str| json!({"Id": format!("sha256:{suffix}"), "RepoTags": [format!("web:1-{suffix}")]});
+    let images = json!([image("amd64"), image("arm64")]).to_string();
+    let docker = FakeDocker::new()
+        .alive()
+        .on("buildx imagetools*hub.example/t/web:1-*", 1, "", "ERROR: hub.example/t/web:1: not found\n")
+        .on(
+            "buildx imagetools*hub.example/t/web:1",
+            1,
+            "",
+            "ERROR: unexpected status: 500 Internal Server Error\n",
+        )
+        .on("image inspect*", 0, &images, "");
+    let args = ["push", "--tag", "1", "--registry", "hub.example/t", "--no-overwrite"];
+    let output = docker.run(&repository(BOTH), &args);
+    let text = text(&output);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("cannot push hub.example/t/web:1: ") && text.contains("500 Internal"), "{text}");
+    assert!(!docker.calls().iter().any(|call| call.starts_with("push")), "{:?}", docker.calls());
+}

@@ -280,15 +280,53 @@ fn moves(
     Ok(moves)
 }
 
-/// Records the digests of the tags that were set.
+/// Records the digests of the tags that were set. Fingerprint tags are not recorded: they may name other images.
 fn remember(report: &PushReport, record: &mut Digests, context: &Context) -> Result<()> {
+    record_tags(report, record);
+    record.write(&context.repository)
+}
+
+fn record_tags(report: &PushReport, record: &mut Digests) {
     let set = [PushState::Pushed, PushState::Replaced, PushState::Unchanged];
-    for row in report.images.iter().filter(|row| set.contains(&row.state)) {
+    for row in report.images.iter().filter(|row| set.contains(&row.state) && !row.is_built) {
         let (name, id) = (row.reference.to_string(), row.image.clone().unwrap_or_default());
         let Some(digest) = &row.digest else { continue };
         let platforms =
             row.platforms.iter().filter_map(|(name, digest)| Some((name.parse().ok()?, digest.clone())));
         record.add_index(&name, &row.service_image, &id, digest, &platforms.collect());
     }
-    record.write(&context.repository)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::push::report::PushRow;
+    use crate::request::ServiceImage;
+    use model::edition::Edition;
+    use model::variant::Variant;
+
+    #[test]
+    fn a_fingerprint_tag_that_was_there_is_not_recorded_as_ours() {
+        let service_image = ServiceImage {
+            service: "x".into(),
+            edition: Edition::NONE,
+            variant: Variant::Optimized,
+            platform: None,
+        };
+        let row = |tag, digest: &str, is_built| PushRow {
+            digest: Some(digest.to_owned()),
+            is_built,
+            ..PushRow::new(
+                &ImageRef::new("r.example/x", tag),
+                &service_image,
+                Some("id".into()),
+                PushState::Unchanged,
+            )
+        };
+        let images = vec![row("1", "sha256:ours", false), row("built-1", "sha256:theirs", true)];
+        let report = PushReport { schema: 1, registry: "r.example".into(), images, unrecorded: None };
+        let mut record = Digests::default();
+        record_tags(&report, &mut record);
+        assert_eq!(record.references().collect::<Vec<_>>(), ["r.example/x:1"]);
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
@@ -32,7 +32,7 @@ impl BlobCache {
     /// digest of the unpacked layer.
     ///
     /// # Errors
-    /// When it cannot be fetched, a digest is wrong, or the folder cannot be written.
+    /// When it cannot be fetched, its size is not stated, a size or digest is wrong, or the folder cannot be written.
     pub(crate) fn layer(
         &self,
         layer: &Descriptor,
@@ -41,22 +41,24 @@ impl BlobCache {
     ) -> Result<File> {
         // A manifest could pair a layer with the wrong unpacked digest, so both digests are verified together.
         let path = self.folder.join(format!("{}.{}", oci::hex(&layer.digest)?, oci::hex(diff_id)?));
-        match File::open(&path) {
-            Ok(file) => {
-                // The time only determines the order of removal.
-                file.set_modified(SystemTime::now()).ok();
-                Ok(file)
-            }
-            Err(_) => self.fetch(layer, diff_id, fetch, &path),
+        let size = layer.size.context("the manifest does not state the layer's size")?;
+        // A machine that lost power may leave a file without all of its content.
+        let is_whole = |file: &File| file.metadata().is_ok_and(|about| about.len() == size);
+        if let Some(file) = File::open(&path).ok().filter(is_whole) {
+            // Only the order of removal depends on it.
+            file.set_modified(SystemTime::now()).ok();
+            return Ok(file);
         }
+        self.fetch(layer, diff_id, fetch, (size <= self.most).then_some(&path))
     }
 
+    /// Fetches a layer, and keeps it at a path.
     fn fetch(
         &self,
         layer: &Descriptor,
         diff_id: &str,
         fetch: &dyn Fn(&Descriptor) -> Result<Box<dyn Read>>,
-        path: &Path,
+        path: Option<&PathBuf>,
     ) -> Result<File> {
         files::create_dir(&self.folder)?;
         let partial =
@@ -71,7 +73,10 @@ impl BlobCache {
         };
         read_blob(diff_id, layer, &open, &mut drain)?;
         let file = File::open(partial.path()).context("cannot read a layer")?;
-        // If another process has removed it, it is read but not kept.
+        let Some(path) = path else { return Ok(file) };
+        // The name must not reach the disk before the content.
+        partial.as_file().sync_all().context("cannot write a layer")?;
+        // Another process may have removed it: then it is only read, not kept.
         if partial.persist(path).is_ok() {
             self.shrink();
         }
@@ -160,6 +165,43 @@ mod tests {
             1,
             "only the verified layer stays"
         );
+    }
+
+    #[test]
+    fn a_damaged_layer_is_fetched_again_and_one_that_does_not_fit_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (descriptor, diff_id, bytes) = layer(b"one");
+        let path = |entry: io::Result<fs::DirEntry>| entry.unwrap().path();
+        let kept = || fs::read_dir(folder.path()).unwrap().map(path).collect::<Vec<_>>();
+        let copy = bytes.clone();
+        let fetch =
+            move |_: &Descriptor| -> Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(copy.clone()))) };
+        let small = BlobCache { folder: folder.path().to_owned(), most: bytes.len() as u64 - 1 };
+        assert_eq!(read(small.layer(&descriptor, &diff_id, &fetch).unwrap()), bytes);
+        assert!(kept().is_empty());
+        let cache = BlobCache { most: bytes.len() as u64, ..small };
+        cache.layer(&descriptor, &diff_id, &fetch).unwrap();
+        fs::write(&kept()[0], &bytes[..5]).unwrap();
+        assert_eq!(read(cache.layer(&descriptor, &diff_id, &fetch).unwrap()), bytes);
+        assert_eq!(fs::read(&kept()[0]).unwrap(), bytes);
+    }
+
+    #[test]
+    fn no_more_than_the_stated_size_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = BlobCache::new(folder.path().to_owned());
+        let (descriptor, diff_id, bytes) = layer(b"one");
+        let fetch = |_: &Descriptor| -> Result<Box<dyn Read>> {
+            Ok(Box::new(io::Cursor::new(bytes.clone()).chain(io::repeat(0))))
+        };
+        let error = |size| {
+            let descriptor = Descriptor { size, ..descriptor.clone() };
+            cache.layer(&descriptor, &diff_id, &fetch).unwrap_err().to_string()
+        };
+        // The first byte too many belongs to the packed stream, which it damages.
+        assert!(error(descriptor.size).contains("unexpected end of file"), "{}", error(descriptor.size));
+        assert!(error(None).contains("does not state the layer's size"), "{}", error(None));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

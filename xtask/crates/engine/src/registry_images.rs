@@ -106,7 +106,6 @@ impl RegistryImages {
             // Stops the writer if not everything was read.
             drop(reader);
             match written.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-                Err(error) if result.is_err() && !is_closed(&error) => Err(error),
                 Err(error) if !is_closed(&error) => Err(error),
                 _ => result,
             }

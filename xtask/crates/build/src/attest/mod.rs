@@ -137,10 +137,11 @@ impl Attestor {
     }
 }
 
-/// Everything that a push uploaded or found in the registry, each digest once per repository.
+/// Everything that a push brought or found in the registry, each digest of a repository once. Fingerprint tags add nothing: one that
+/// existed before may name an image that was never compared with ours.
 fn pushed(report: &PushReport) -> Vec<Pushed<'_>> {
     let mut all: Vec<Pushed<'_>> = Vec::new();
-    for row in &report.images {
+    for row in report.images.iter().filter(|row| !row.is_built) {
         let Some(digest) = row.digest.as_deref() else { continue };
         let is_same = |other: &Pushed<'_>| {
             other.digest == digest && other.row.reference.repository() == row.reference.repository()
@@ -198,6 +199,7 @@ mod tests {
             tries: 1,
             layers_sent: 0,
             failure: None,
+            is_built: false,
         }
     }
 
@@ -207,6 +209,7 @@ mod tests {
             row("1", Some("sha256:a")),
             row("2", Some("sha256:a")),
             row("3", None),
+            PushRow { is_built: true, ..row("built-1", Some("sha256:foreign")) },
             row("4", Some("sha256:b")),
         ];
         let report = PushReport { schema: 1, registry: "r.example".into(), images, unrecorded: None };

@@ -154,7 +154,7 @@ impl<'a> Run<'a> {
             shared: Mutex::new(Shared {
                 schedule: Schedule::new(jobs),
                 digests,
-                rows: rows(plan),
+                rows: plan.rows(),
                 unrecorded: None,
                 has_stuck_tag: false,
             }),
@@ -383,12 +383,4 @@ fn remedy(error: &PushError, before: &Before, host: &str) -> String {
         ),
         _ => remedy,
     }
-}
-
-fn rows(plan: &PushPlan) -> Vec<Vec<PushRow>> {
-    let row = |image: &ImageToPush, tag: &RemoteTag| {
-        PushRow::new(&tag.reference, &image.service_image, Some(image.image.id.clone()), PushState::NotTried)
-    };
-    let image_rows = |image: &ImageToPush| image.tags.iter().map(|tag| row(image, tag)).collect();
-    plan.images.iter().map(image_rows).collect()
 }

@@ -35,7 +35,16 @@ pub(super) fn compare(plan: &PushPlan, report: &mut PushReport, context: &Contex
         let unchanged = digests(index, report, &[PushState::Unchanged]);
         let wanted =
             unchanged.and_then(|digests| context.docker.digest_of_index(&manifests(index, &digests)).ok());
-        row.replaced = reader.look(&index.reference.to_string()).ok().flatten().map(|found| found.digest);
+        row.replaced = match reader.look(&index.reference.to_string()) {
+            Ok(found) => found.map(|found| found.digest),
+            // The tag may exist.
+            Err(error) if plan.keeps_tags => {
+                fail(&mut row, error, plan, context);
+                report.images.push(row);
+                continue;
+            }
+            Err(_) => None,
+        };
         if wanted.is_some() && wanted == row.replaced {
             (row.state, row.digest, row.replaced) = (PushState::Unchanged, wanted, None);
         } else if let (Some(digest), true) = (row.replaced.clone(), plan.keeps_tags) {

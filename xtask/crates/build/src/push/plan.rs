@@ -3,6 +3,7 @@
 use host::program::PROGRAM;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::push::report::{PushRow, PushState};
 use crate::request::{ServiceImage, TaggedImage};
 use engine::images::Image;
 use host::failure::{Failure, FailureClass};
@@ -110,6 +111,17 @@ impl PushPlan {
             let reference = ImageRef::new(first.reference.repository(), tag);
             image.tags.push(RemoteTag { reference, previous: None, is_built: true });
         }
+    }
+
+    /// The rows of a report, by image and tag.
+    pub(super) fn rows(&self) -> Vec<Vec<PushRow>> {
+        let row = |image: &ImageToPush, tag: &RemoteTag| {
+            let id = Some(image.image.id.clone());
+            let row = PushRow::new(&tag.reference, &image.service_image, id, PushState::NotTried);
+            PushRow { is_built: tag.is_built, ..row }
+        };
+        let image_rows = |image: &ImageToPush| image.tags.iter().map(|tag| row(image, tag)).collect();
+        self.images.iter().map(image_rows).collect()
     }
 }
 
@@ -235,6 +247,18 @@ mod tests {
         // A single platform that is not declared has no index.
         let only = TaggedImage { index_platforms: platforms[..1].to_vec(), ..amd };
         assert_eq!(found(&[only]).indexes, []);
+    }
+
+    #[test]
+    fn rows_of_fingerprint_tags_are_marked() {
+        let all =
+            ["fx-a:1-simple-optimized", "fx-a:1-optimized", "fx-b:1-simple-optimized", "fx-b:1-optimized"];
+        let mut plan = planned(&all.map(|name| (name, "x"))).unwrap();
+        plan.add_built(|_| Some("built-1".to_owned()));
+        for rows in plan.rows() {
+            let tags: Vec<_> = rows.iter().map(|row| (row.reference.tag(), row.is_built)).collect();
+            assert_eq!(tags, [("1-simple-optimized", false), ("1-optimized", false), ("built-1", true)]);
+        }
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub struct PushRow {
     pub layers_sent: usize,
     /// Why the push failed.
     pub failure: Option<PushFailure>,
+    /// Whether it is a fingerprint tag. One that exists stays, so its digest may be of another image.
+    #[serde(skip)]
+    pub is_built: bool,
 }
 
 /// What happened to one tag.
@@ -97,7 +100,7 @@ impl PushState {
 }
 
 impl PushRow {
-    pub(super) fn new(
+    pub(crate) fn new(
         reference: &ImageRef,
         service_image: &ServiceImage,
         image: Option<String>,
@@ -114,6 +117,7 @@ impl PushRow {
             tries: 0,
             layers_sent: 0,
             failure: None,
+            is_built: false,
         }
     }
 

@@ -7,12 +7,17 @@ use anyhow::{Context as _, Result, bail};
 use crate::push::report::{PushFailure, PushReport, PushRow, PushState};
 use crate::request::ServiceImage;
 use engine::context::Context;
-use engine::registry_client::RegistryClient;
+use engine::registry_client::{RegistryClient, media_type_of};
 use engine::remote_image::digest_of;
-use host::failure::class_of;
+use host::failure::{Failure, FailureClass, class_of};
+use host::interrupt::Interrupt;
+use host::process::Runner;
 use model::image_ref::{ImageRef, Registry};
 
-/// A tag, and the manifest or index to set it on.
+const NOT_RESTORED: &str = "not all tags could be set back";
+const CHECK: &str = "check the registry, then push again";
+
+/// A tag and the manifest or index that it is set on.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteMove {
     pub reference: ImageRef,
@@ -49,6 +54,7 @@ impl RemoteMove {
             tries: 1,
             layers_sent: 0,
             failure: None,
+            is_built: self.is_fixed,
         }
     }
 }
@@ -69,10 +75,10 @@ pub(crate) fn pushed_manifest(tag: &ImageRef, digest: &str, context: &Context) -
     }
 }
 
-/// Sets the tags. If the registry rejects one, the tags already set are restored, and the report says so.
+/// Sets the tags. If the registry rejects one, all are set back, and the report says so.
 ///
 /// # Errors
-/// When the registry does not answer before any tag is set, or the user interrupts before that.
+/// When the registry does not answer before any tag is set, or the user interrupts: then all tags are set back.
 pub(crate) fn all_or_none(
     moves: &[RemoteMove],
     registry: &Registry,
@@ -85,9 +91,11 @@ pub(crate) fn all_or_none(
         match one.set() {
             Ok(row) => rows.push(row),
             Err(error) => {
-                // If one tag cannot be restored, the others still are.
-                let results: Vec<Result<()>> = planned[..index].iter().rev().map(Planned::restore).collect();
-                let restored = results.into_iter().collect::<Result<()>>();
+                // The registry may have set the last tag although its response was lost.
+                let restored = restore(&planned[..=index], context);
+                if context.docker.runner.interrupt.is_set() {
+                    return Err(interrupted(restored).into());
+                }
                 let mut failed = one.wanted.row(PushState::Failed);
                 failed.failure = Some(failure(&error, restored));
                 let others = |planned: &[Planned<'_>]| -> Vec<PushRow> {
@@ -109,16 +117,29 @@ fn plan<'m>(wanted: &'m RemoteMove, context: &Context) -> Result<Planned<'m>> {
     Ok(Planned { wanted, digest: digest_of(&wanted.bytes), client, before })
 }
 
-/// Why a tag was not set. `restored`: whether the tags already set were restored.
+/// Sets tags back, also after an interrupt. One that cannot be set back does not keep the others.
+fn restore(planned: &[Planned<'_>], context: &Context) -> Result<()> {
+    let runner = Runner { interrupt: Interrupt::default(), ..context.docker.runner.clone() };
+    let results: Vec<Result<()>> = planned.iter().rev().map(|one| one.restore(&runner)).collect();
+    results.into_iter().collect()
+}
+
+fn interrupted(restored: Result<()>) -> Failure {
+    match restored {
+        Ok(()) => Failure::interrupted(),
+        Err(error) => {
+            Failure::new(FailureClass::Interrupted, format!("interrupted; {NOT_RESTORED}: {error:#}"), CHECK)
+        }
+    }
+}
+
+/// Why a tag was not set. `restored`: whether all tags were set back.
 fn failure(error: &anyhow::Error, restored: Result<()>) -> PushFailure {
     let text = format!("{error:#}");
     let (what, help) = text.split_once("\nhelp: ").unwrap_or((&text, ""));
     let (after, remedy) = match restored {
         Ok(()) => ("no tag was changed".to_owned(), help),
-        Err(error) => (
-            format!("the tags already set could not be restored: {error:#}"),
-            "check the registry, then push again",
-        ),
+        Err(error) => (format!("{NOT_RESTORED}: {error:#}"), CHECK),
     };
     let remedy =
         if remedy.is_empty() { "check the registry and the account, then push again" } else { remedy };
@@ -149,33 +170,34 @@ impl Planned<'_> {
             (false, None) => PushState::Pushed,
         };
         if state != PushState::Unchanged {
-            self.put(&self.wanted.bytes)?;
+            put(&self.client, &self.wanted.reference, &self.wanted.bytes)?;
         }
         Ok(PushRow { digest: Some(self.digest.clone()), replaced, ..self.wanted.row(state) })
     }
 
-    /// Restores the tag. A new tag is removed.
-    fn restore(&self) -> Result<()> {
-        match &self.before {
-            Some(_) if self.wanted.is_fixed || self.is_unchanged() => Ok(()),
-            Some(before) => self.put(before),
-            None => self.client.delete_manifest(self.wanted.reference.tag()),
+    /// Sets the tag back, if it names what [`Planned::set`] set it on. A new tag is removed.
+    fn restore(&self, runner: &Runner) -> Result<()> {
+        let reference = &self.wanted.reference;
+        if self.before.is_some() && (self.wanted.is_fixed || self.is_unchanged()) {
+            return Ok(());
         }
-        .with_context(|| self.wanted.reference.to_string())
+        let restored = || {
+            let client = RegistryClient::new(reference.to_string().parse()?, runner);
+            let now = client.find_manifest(reference.tag())?;
+            if now.as_deref().map(digest_of).as_ref() != Some(&self.digest) {
+                return Ok(());
+            }
+            match &self.before {
+                Some(before) => put(&client, reference, before),
+                None => client.delete_manifest(reference.tag()),
+            }
+        };
+        restored().with_context(|| reference.to_string())
     }
+}
 
-    fn put(&self, bytes: &[u8]) -> Result<()> {
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Kind {
-            media_type: Option<String>,
-        }
-        let kind: Kind = serde_json::from_slice(bytes).context("unexpected manifest")?;
-        // Optional in OCI manifests; BuildKit writes it.
-        let media_type =
-            kind.media_type.unwrap_or_else(|| "application/vnd.oci.image.manifest.v1+json".to_owned());
-        self.client.put_manifest(self.wanted.reference.tag(), &media_type, bytes).map(drop)
-    }
+fn put(client: &RegistryClient, reference: &ImageRef, manifest: &[u8]) -> Result<()> {
+    client.put_manifest(reference.tag(), &media_type_of(manifest)?, manifest).map(drop)
 }
 
 #[cfg(test)]
@@ -187,18 +209,24 @@ mod tests {
 
     use super::*;
     use engine::docker::Docker;
-    use host::interrupt::Interrupt;
     use host::paths::Repository;
-    use host::process::Runner;
     use host::terminal::{Color, Terminal, Verbosity};
     use model::edition::Edition;
     use model::variant::Variant;
 
-    /// The manifests, by path, of a registry that accepts everything except a PUT to `refused`.
-    type Stored = Arc<Mutex<BTreeMap<String, String>>>;
+    const REFUSED: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    const OLD: &str = r#"{"old":"b"}"#;
+    const A: &str = "/v2/t/a/manifests/1";
+    const C: &str = "/v2/t/c/manifests/1";
 
-    /// Starts the registry and returns its address.
-    fn registry(stored: Stored, refused: &'static str) -> String {
+    /// Manifests by path.
+    type Manifests = BTreeMap<String, String>;
+
+    /// Starts a registry and returns its address. `accepts`: whether it stores what is put at a path; called before it answers.
+    fn registry(
+        stored: Arc<Mutex<Manifests>>,
+        accepts: impl Fn(&mut Manifests, &str, &str) -> bool + Send + 'static,
+    ) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         thread::spawn(move || {
@@ -230,9 +258,12 @@ mod tests {
                         Some(found) => ("200 OK", found.clone()),
                         None => ("404 Not Found", String::new()),
                     },
-                    "PUT" if path.ends_with(refused) => ("403 Forbidden", String::new()),
                     "PUT" => {
                         let text = String::from_utf8(body).unwrap();
+                        if !accepts(&mut stored, &path, &text) {
+                            connection.get_mut().write_all(REFUSED).ok();
+                            continue;
+                        }
                         let (repository, _) = path.rsplit_once('/').unwrap();
                         stored.insert(format!("{repository}/{}", digest_of(text.as_bytes())), text.clone());
                         stored.insert(path, text);
@@ -252,11 +283,11 @@ mod tests {
         address
     }
 
-    fn context(folder: &std::path::Path) -> Context {
+    fn context(folder: &std::path::Path, interrupt: Interrupt) -> Context {
         std::fs::write(folder.join("images.toml"), "schema = 2\n").unwrap();
         Context {
             repository: Repository::locate(Some(folder)).unwrap(),
-            docker: Docker::new(Runner::default()),
+            docker: Docker::new(Runner { interrupt, ..Runner::default() }),
             terminal: Terminal::detect(Color::Never, Verbosity::Quiet, &Interrupt::default()),
             with_engine: false,
         }
@@ -274,44 +305,81 @@ mod tests {
         RemoteMove { reference, service_image, id: None, bytes, platforms: BTreeMap::new(), is_fixed: false }
     }
 
-    /// Sets the tags of images a, b and c; `b:1` exists, and `refused` is rejected. Returns the states and what the tags refer to then.
-    fn set(refused: &'static str, is_fixed: bool) -> (Vec<PushState>, [Option<String>; 3], PushReport) {
-        let stored = Stored::default();
-        stored.lock().unwrap().insert("/v2/t/b/manifests/1".into(), r#"{"old":"b"}"#.into());
-        let address = registry(stored.clone(), refused);
+    /// Sets the tags of images a, b and c, where `b:1` exists. Returns the result and what the tags name then.
+    fn set(
+        is_fixed: bool,
+        interrupt: Interrupt,
+        accepts: impl Fn(&mut Manifests, &str, &str) -> bool + Send + 'static,
+    ) -> (Result<PushReport>, [Option<String>; 3]) {
+        let stored = Arc::new(Mutex::new(Manifests::new()));
+        stored.lock().unwrap().insert("/v2/t/b/manifests/1".into(), OLD.into());
+        let address = registry(stored.clone(), accepts);
         let folder = tempfile::tempdir().unwrap();
         let moves = ["a", "b", "c"].map(|name| RemoteMove { is_fixed, ..wanted(&address, name) });
-        let report = all_or_none(&moves, &address.parse().unwrap(), &context(folder.path())).unwrap();
-        let states = report.images.iter().map(|row| row.state).collect();
+        let context = context(folder.path(), interrupt);
+        let report = all_or_none(&moves, &address.parse().unwrap(), &context);
         let stored = stored.lock().unwrap();
-        let named = ["a", "b", "c"].map(|name| stored.get(&format!("/v2/t/{name}/manifests/1")).cloned());
-        (states, named, report)
+        (report, ["a", "b", "c"].map(|name| stored.get(&format!("/v2/t/{name}/manifests/1")).cloned()))
+    }
+
+    fn states(report: &PushReport) -> Vec<PushState> {
+        report.images.iter().map(|row| row.state).collect()
     }
 
     #[test]
     fn all_tags_are_set() {
-        let (states, named, report) = set("none", false);
-        assert_eq!(states, [PushState::Pushed, PushState::Replaced, PushState::Pushed]);
+        let (report, named) = set(false, Interrupt::default(), |_, _, _| true);
+        let report = report.unwrap();
+        assert_eq!(states(&report), [PushState::Pushed, PushState::Replaced, PushState::Pushed]);
         assert_eq!(named, ["a", "b", "c"].map(|name| Some(format!(r#"{{"new":"{name}"}}"#))));
-        let digest = digest_of(br#"{"old":"b"}"#);
-        assert_eq!(report.images[1].replaced.as_deref(), Some(digest.as_str()));
+        assert_eq!(report.images[1].replaced, Some(digest_of(OLD.as_bytes())));
         report.check().unwrap();
     }
 
     #[test]
-    fn fixed_tags_that_exist_stay() {
-        let (states, named, report) = set("none", true);
-        assert_eq!(states, [PushState::Pushed, PushState::Unchanged, PushState::Pushed]);
-        assert_eq!(named[1].as_deref(), Some(r#"{"old":"b"}"#));
-        assert_eq!(report.images[1].digest, Some(digest_of(br#"{"old":"b"}"#)));
+    fn fixed_tags_that_exist_stay_and_are_marked() {
+        let (report, named) = set(true, Interrupt::default(), |_, _, _| true);
+        let report = report.unwrap();
+        assert_eq!(states(&report), [PushState::Pushed, PushState::Unchanged, PushState::Pushed]);
+        assert_eq!(named[1].as_deref(), Some(OLD));
+        assert_eq!(report.images[1].digest, Some(digest_of(OLD.as_bytes())));
+        assert!(report.images[1].is_built);
     }
 
     #[test]
     fn after_a_rejected_tag_no_tag_has_changed() {
-        let (states, named, report) = set("/c/manifests/1", false);
-        assert_eq!(states, [PushState::NotTried, PushState::NotTried, PushState::Failed]);
-        assert_eq!(named, [None, Some(r#"{"old":"b"}"#.to_owned()), None]);
+        let (report, named) = set(false, Interrupt::default(), |_, path, _| path != C);
+        let report = report.unwrap();
+        assert_eq!(states(&report), [PushState::NotTried, PushState::NotTried, PushState::Failed]);
+        assert_eq!(named, [None, Some(OLD.to_owned()), None]);
         let error = report.check().unwrap_err().to_string();
         assert!(error.contains("no tag was changed") && error.contains("tags not attempted"), "{error}");
+    }
+
+    #[test]
+    fn a_tag_that_was_set_without_a_response_is_set_back_but_not_a_tag_that_others_moved() {
+        let (report, named) = set(false, Interrupt::default(), |stored, path, text| {
+            if path == C {
+                stored.insert(C.into(), text.into());
+                stored.insert(A.into(), "theirs".into());
+            }
+            path != C
+        });
+        assert!(report.unwrap().check().unwrap_err().to_string().contains("no tag was changed"));
+        assert_eq!(named, [Some("theirs".to_owned()), Some(OLD.to_owned()), None]);
+    }
+
+    #[test]
+    fn after_an_interrupt_all_tags_are_set_back() {
+        let interrupt = Interrupt::default();
+        let user = interrupt.clone();
+        let (report, named) = set(false, interrupt, move |_, path, _| {
+            if path == C {
+                user.set();
+            }
+            path != C
+        });
+        assert_eq!(class_of(&report.unwrap_err()), FailureClass::Interrupted);
+        assert_eq!(named, [None, Some(OLD.to_owned()), None]);
     }
 }

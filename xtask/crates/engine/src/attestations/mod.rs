@@ -20,7 +20,7 @@ pub use self::attach::{Attached, Signing, attach};
 pub use self::envelope::Envelope;
 pub use self::read::{ReadSignature, bundles, signatures};
 use crate::oci;
-use crate::registry_client::RegistryClient;
+use crate::registry_client::{RegistryClient, media_type_of};
 
 /// The predicate type of a CycloneDX bill of materials (in-toto attestation framework).
 pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
@@ -54,15 +54,6 @@ pub struct Subject {
     pub size: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Kind {
-    #[serde(default)]
-    media_type: String,
-    #[serde(default)]
-    manifests: Option<Vec<Value>>,
-}
-
 impl Subject {
     /// The manifest with this digest, or under this tag; `None` if the registry does not have it.
     ///
@@ -70,14 +61,7 @@ impl Subject {
     /// When the registry does not answer, denies access or returns other content.
     pub fn find(client: &RegistryClient, version: &str) -> Result<Option<(Subject, Vec<u8>)>> {
         let Some(bytes) = client.find_manifest(version)? else { return Ok(None) };
-        let kind: Kind = serde_json::from_slice(&bytes).context("invalid manifest")?;
-        let media_type = match (kind.media_type.as_str(), &kind.manifests) {
-            // Optional in OCI manifests.
-            ("", Some(_)) => "application/vnd.oci.image.index.v1+json",
-            ("", None) => MANIFEST,
-            (stated, _) => stated,
-        };
-        let (media_type, digest) = (media_type.to_owned(), crate::blob::sha256(&bytes));
+        let (media_type, digest) = (media_type_of(&bytes)?, crate::blob::sha256(&bytes));
         Ok(Some((Subject { media_type, digest, size: bytes.len() as u64 }, bytes)))
     }
 

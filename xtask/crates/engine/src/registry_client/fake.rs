@@ -32,6 +32,12 @@ pub(super) struct State {
     pub(super) forgets: bool,
     /// Whether it has the referrers API.
     pub(super) has_referrers: bool,
+    /// Whether each page of referrers names itself as the next one.
+    pub(super) repeats_referrers: bool,
+    /// Whether it drops what a PATCH sends, but accepts it.
+    pub(super) drops: bool,
+    /// Where it redirects reads to, such as `http://127.0.0.1:5000`.
+    pub(super) redirects_to: Option<String>,
     /// Whether it asks for a token, which must have all scopes of the request.
     pub(super) asks: bool,
     /// The queries of token requests.
@@ -112,6 +118,10 @@ fn serve(stream: &TcpStream, state: &Weak<Mutex<State>>) {
     let is_upload = head[0].contains("/blobs/uploads/");
     let room = state.breaks.first().map_or(usize::MAX, |at| at - state.received);
     let is_cut = is_upload && length > 0 && length >= room;
+    if header("Expect").is_some() {
+        // Otherwise curl waits for a second.
+        reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok();
+    }
     let mut body = vec![0; if is_cut { room } else { length }];
     reader.read_exact(&mut body).unwrap();
     if is_upload {
@@ -166,18 +176,14 @@ impl State {
             let ask = format!(r#"Bearer realm="http://{}/token",service="fake""#, request.host);
             return answer("401 Unauthorized", &[format!("WWW-Authenticate: {ask}")]);
         }
+        if let (Some(other), false) = (&self.redirects_to, writes) {
+            return answer("307 Temporary Redirect", &[format!("Location: {other}{path}")]);
+        }
         let (repository, rest) = path.strip_prefix("/v2/")?.split_once('/')?;
         let key = |version: &str| (repository.to_owned(), version.to_owned());
         let part = |name: &str| query.split('&').find_map(|part| part.strip_prefix(&format!("{name}=")));
         match (request.method, rest.split_once('/')?) {
             ("POST", ("blobs", "uploads/")) => {
-                let from = part("from").zip(part("mount"));
-                let found =
-                    from.and_then(|(from, digest)| self.blobs.get(&(from.to_owned(), digest.to_owned())));
-                if let Some(bytes) = found.cloned() {
-                    self.blobs.insert(key(part("mount")?), bytes);
-                    return answer("201 Created", &[]);
-                }
                 let location = format!("/v2/{repository}/blobs/uploads/{}", self.seen.len());
                 self.uploads.insert(location.clone(), Vec::new());
                 answer("202 Accepted", &[format!("Location: {location}")])
@@ -231,7 +237,9 @@ impl State {
                 });
                 let index =
                     serde_json::json!({"schemaVersion": 2, "manifests": referrers.collect::<Vec<_>>()});
-                Some(Answer { status: "200 OK", headers: Vec::new(), body: index.to_string().into_bytes() })
+                let link = self.repeats_referrers.then(|| format!("Link: <{path}>; rel=\"next\""));
+                let headers = link.into_iter().collect();
+                Some(Answer { status: "200 OK", headers, body: index.to_string().into_bytes() })
             }
             ("DELETE", ("manifests", version)) => match self.manifests.remove(&key(version)) {
                 Some(_) => answer("202 Accepted", &[]),
@@ -248,7 +256,9 @@ impl State {
             self.uploads.insert(path.to_owned(), stored);
             return answer("416 Requested Range Not Satisfiable", &[]);
         }
-        stored.extend(&request.body);
+        if !(self.drops && request.method == "PATCH") {
+            stored.extend(&request.body);
+        }
         let range = format!("Range: 0-{}", stored.len().saturating_sub(1));
         if request.is_cut {
             if !self.forgets {

@@ -3,10 +3,11 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{Ask, Method, RegistryClient, verify};
 use crate::blob;
-use crate::oci::MOST_JSON;
 
 /// A manifest or index that the registry accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,28 @@ pub struct PutManifest {
     /// The digest in `OCI-Subject`: the registry lists the manifest as a referrer of this digest. `None` if the registry has no
     /// referrers API.
     pub subject: Option<String>,
+}
+
+/// The media type of a manifest or index. It is optional in those of OCI; only an index has `manifests`.
+///
+/// # Errors
+/// When the bytes are not a manifest.
+pub fn media_type_of(manifest: &[u8]) -> Result<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kind {
+        #[serde(default)]
+        media_type: String,
+        #[serde(default)]
+        manifests: Option<IgnoredAny>,
+    }
+    let kind: Kind = serde_json::from_slice(manifest).context("invalid manifest")?;
+    let media_type = match (kind.media_type.as_str(), &kind.manifests) {
+        ("", Some(_)) => "application/vnd.oci.image.index.v1+json",
+        ("", None) => "application/vnd.oci.image.manifest.v1+json",
+        (stated, _) => stated,
+    };
+    Ok(media_type.to_owned())
 }
 
 impl RegistryClient {
@@ -80,15 +103,9 @@ impl RegistryClient {
     pub fn find_manifest(&self, version: &str) -> Result<Option<Vec<u8>>> {
         let response = self.get(&format!("manifests/{version}"), Some(super::MANIFESTS))?;
         match response.status {
-            200 => {}
-            404 => return Ok(None),
-            _ => bail!(self.refusal(response, version)),
+            404 => Ok(None),
+            _ => self.manifest_in(response, version).map(Some),
         }
-        let bytes = response.bytes(MOST_JSON)?;
-        if version.contains(':') {
-            verify(&bytes, version, &format!("manifest {version}"))?;
-        }
-        Ok(Some(bytes))
     }
 
     /// A whole blob of at most `most` bytes, verified.
@@ -131,6 +148,14 @@ mod tests {
         client.delete_manifest("1").unwrap();
         client.delete_manifest("1").unwrap();
         assert_eq!(client.find_manifest("1").unwrap(), None);
+    }
+
+    #[test]
+    fn an_index_without_a_media_type_is_known_by_its_manifests() {
+        let kinds = [r#"{"manifests":[]}"#, r#"{"layers":[]}"#, r#"{"mediaType":"a/b","manifests":[]}"#]
+            .map(|text| media_type_of(text.as_bytes()).unwrap());
+        assert_eq!(kinds, ["application/vnd.oci.image.index.v1+json", KIND, "a/b"]);
+        assert!(media_type_of(b"x").is_err());
     }
 
     #[test]

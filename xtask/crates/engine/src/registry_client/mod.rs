@@ -23,9 +23,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use host::failure::{Failure, FailureClass};
 use host::process::Runner;
 
-pub use self::manifests::PutManifest;
+pub use self::manifests::{PutManifest, media_type_of};
 pub use self::reference::RemoteReference;
 use self::reference::is_loopback;
 pub use self::referrers::Referrer;
@@ -123,16 +124,9 @@ impl RegistryClient {
     /// The digest of the manifest or index that the reference names; `None` if the registry does not have it.
     ///
     /// # Errors
-    /// When the registry does not answer or denies access.
-    /// [`host::failure::Failure`] when the registry does not answer or denies access.
+    /// When the registry does not answer, denies access, or returns other content.
     pub fn digest(&self) -> Result<Option<String>> {
-        let version = &self.reference.version;
-        let response = self.get(&format!("manifests/{version}"), Some(MANIFESTS))?;
-        match response.status {
-            200 => Ok(Some(blob::sha256(&response.bytes(MOST_JSON)?))),
-            404 => Ok(None),
-            _ => bail!(self.refusal(response, version)),
-        }
+        Ok(self.find_manifest(&self.reference.version)?.map(|bytes| blob::sha256(&bytes)))
     }
 
     /// The image of a manifest or index, without its layers.
@@ -184,7 +178,11 @@ impl RegistryClient {
 
     /// A manifest or index by tag or digest.
     fn manifest(&self, version: &str) -> Result<Vec<u8>> {
-        let response = self.get(&format!("manifests/{version}"), Some(MANIFESTS))?;
+        self.manifest_in(self.get(&format!("manifests/{version}"), Some(MANIFESTS))?, version)
+    }
+
+    /// The manifest or index in a response, verified.
+    fn manifest_in(&self, response: Response, version: &str) -> Result<Vec<u8>> {
         if response.status != 200 {
             bail!(self.refusal(response, version));
         }
@@ -202,11 +200,20 @@ impl RegistryClient {
         self.ask(&Ask { path, accept, ..Ask::default() })
     }
 
-    /// Sends a request. If the registry asks for an account or a token, the request is sent again with it.
+    /// Sends a request. If the registry asks for an account or a token, it is sent again with one. Another host that the registry names
+    /// gets neither: its challenge could name any token service.
     fn ask(&self, ask: &Ask<'_>) -> Result<Response> {
         let response = self.send(ask)?;
         if response.status != 401 {
             return Ok(response);
+        }
+        if response.left_host || !self.is_own(ask.path) {
+            let what = format!("another host, named by {}, asks for an account (401)", self.reference.host);
+            bail!(Failure::new(
+                FailureClass::Failed,
+                what,
+                "use the address of the registry that has the images"
+            ));
         }
         let challenges: Vec<String> = response.headers("www-authenticate").map(str::to_owned).collect();
         drop(response);
@@ -215,6 +222,12 @@ impl RegistryClient {
         let authorization = token::answer(&challenges, &scopes, &self.reference, is_local, &self.runner)?;
         *self.authorization.borrow_mut() = Some(authorization);
         self.send(ask)
+    }
+
+    /// Whether a path, or a URL that the registry returned, is on the registry itself.
+    fn is_own(&self, path: &str) -> bool {
+        let scheme = if self.registry.is_http() { "http" } else { "https" };
+        !path.contains("://") || path.starts_with(&format!("{scheme}://{}/", self.reference.api_host()))
     }
 
     fn send(&self, ask: &Ask<'_>) -> Result<Response> {

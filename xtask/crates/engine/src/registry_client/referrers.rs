@@ -12,7 +12,10 @@ use crate::oci::{self, MOST_JSON};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// A manifest that refers to another manifest (OCI image specification, "Content Descriptors").
+/// The most entries of all pages together: a page could name itself as the next one.
+const MOST_REFERRERS: usize = 1000;
+
+/// A manifest that refers to another one (OCI image specification, "Content Descriptors").
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Referrer {
@@ -64,6 +67,9 @@ impl RegistryClient {
                 bail!("the registry's list of referrers of {subject} never ends");
             }
             found.extend(page.manifests);
+            if found.len() > MOST_REFERRERS {
+                bail!("the registry lists more than {MOST_REFERRERS} referrers of {subject}");
+            }
             match next {
                 Some(next) => path = next,
                 None => return Ok(found),
@@ -182,6 +188,19 @@ mod tests {
         assert_eq!(put.subject.as_deref(), Some(subject.as_str()));
         assert_eq!(fake.client("a").referrers(&subject).unwrap(), [referrer]);
         assert!(!fake.state().manifests.keys().any(|(_, version)| version.starts_with("sha256-")));
+    }
+
+    #[test]
+    fn a_list_without_an_end_is_an_error() {
+        let fake = Fake::start(State { has_referrers: true, repeats_referrers: true, ..State::default() });
+        let subject = blob::sha256(b"subject");
+        for number in 0..400 {
+            let (referrer, bytes) = manifest(&subject, number);
+            fake.state().manifests.insert(("a".to_owned(), referrer.digest), (KIND.to_owned(), bytes));
+        }
+        let error = fake.client("a").referrers(&subject).unwrap_err().to_string();
+        assert!(error.contains("more than 1000 referrers"), "{error}");
+        assert_eq!(fake.count("GET"), 3);
     }
 
     #[test]

@@ -160,6 +160,7 @@ fn bearer(challenge: &str) -> Option<Bearer> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::{Fake, State};
     use super::*;
 
     #[test]
@@ -186,6 +187,25 @@ mod tests {
         assert_eq!(union("", &own[1..]), own[1..]);
         let all = union("repository:a/b:delete registry:catalog:*", &own);
         assert_eq!(all, ["repository:a/b:delete,pull,push", "registry:catalog:*", "repository:c:pull"]);
+    }
+
+    #[test]
+    fn another_host_gets_no_account_and_names_no_token_service() {
+        let other = Fake::start(State { asks: true, ..State::default() });
+        let elsewhere = format!("http://{}", other.address);
+        let fake = Fake::start(State { redirects_to: Some(elsewhere.clone()), ..State::default() });
+        let client = fake.client("a");
+        let error = |path: &str| client.get(path, None).err().unwrap().to_string();
+        for path in ["manifests/1", &format!("{elsewhere}/v2/a/blobs/uploads/1")] {
+            assert!(error(path).starts_with("another host"), "{}", error(path));
+        }
+        assert_eq!(other.state().tokens, [""; 0]);
+        // A URL of the registry itself.
+        fake.state().redirects_to = None;
+        fake.state().asks = true;
+        let own = format!("http://{}/v2/a/manifests/1", fake.address);
+        assert_eq!(client.get(&own, None).unwrap().status, 404);
+        assert_eq!(fake.state().tokens.len(), 1);
     }
 
     #[test]

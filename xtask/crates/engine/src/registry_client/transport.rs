@@ -47,6 +47,8 @@ pub(super) struct Request {
 /// A response. Its body is read from the connection.
 pub(super) struct Response {
     pub(super) status: u16,
+    /// Whether a redirect led to another host.
+    pub(super) left_host: bool,
     headers: Vec<(String, String)>,
     body: Box<dyn Read>,
 }
@@ -138,8 +140,8 @@ pub(super) fn send(request: &Request, runner: &Runner) -> Result<Response> {
             _ => error.into(),
         })?;
     let mut reader = BufReader::with_capacity(1 << 16, reader);
-    let (status, headers) = head(&mut reader)?;
-    Ok(Response { status, headers, body: Box::new(reader) })
+    let Head { status, headers, left_host } = head(&mut reader)?;
+    Ok(Response { status, left_host, headers, body: Box::new(reader) })
 }
 
 /// The options for the method and the body.
@@ -163,13 +165,19 @@ fn method(request: &Request) -> Vec<String> {
     options
 }
 
-type Head = (u16, Vec<(String, String)>);
+struct Head {
+    status: u16,
+    headers: Vec<(String, String)>,
+    /// Whether a redirect before it may have led to another host.
+    left_host: bool,
+}
 
 /// The status and headers of the last response: those of redirects stand before it.
 fn head(reader: &mut BufReader<impl Read>) -> Result<Head> {
     let mut limited = reader.take(MOST_HEADERS);
+    let mut left_host = false;
     loop {
-        let mut headers = Vec::new();
+        let mut headers: Vec<(String, String)> = Vec::new();
         let mut status = None;
         loop {
             let mut line = Vec::new();
@@ -189,12 +197,18 @@ fn head(reader: &mut BufReader<impl Read>) -> Result<Head> {
             }
         }
         let status = status.unwrap_or_default();
-        let is_redirect = matches!(status, 301 | 302 | 303 | 307 | 308)
-            && headers.iter().any(|(name, _)| name == "location");
-        if status >= 200 && !is_redirect {
-            return Ok((status, headers));
+        let location = headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value);
+        let target = location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308));
+        left_host |= target.is_some_and(|target| !is_path(target));
+        if status >= 200 && target.is_none() {
+            return Ok(Head { status, headers, left_host });
         }
     }
+}
+
+/// Whether a `Location` stays on its host: `//x` names another one.
+fn is_path(location: &str) -> bool {
+    location.starts_with('/') && !location.starts_with("//")
 }
 
 fn status_of(line: &str) -> Result<u16> {
@@ -268,10 +282,24 @@ mod tests {
     fn the_last_response_counts() {
         let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 307 Temporary Redirect\r\nLocation: /x\r\n\r\n\
                     HTTP/2 200 \r\nContent-Type: a/b\r\nDocker-Content-Digest: sha256:1\r\n\r\nHTTP/1.1 is the body\r\n\r\n";
-        let ((status, headers), body) = read(text).unwrap();
+        let (Head { status, headers, left_host }, body) = read(text).unwrap();
+        assert!(!left_host);
         assert_eq!((status, body.as_str()), (200, "HTTP/1.1 is the body\r\n\r\n"));
         assert_eq!(headers[1], ("docker-content-digest".to_owned(), "sha256:1".to_owned()));
-        assert_eq!(read("HTTP/1.1 300 Multiple Choices\r\n\r\n").unwrap().0.0, 300, "no redirect");
+        assert_eq!(read("HTTP/1.1 300 Multiple Choices\r\n\r\n").unwrap().0.status, 300, "no redirect");
+    }
+
+    #[test]
+    fn a_redirect_to_another_host_is_noticed() {
+        for (location, leaves) in
+            [("/x", false), ("//evil.example/x", true), ("https://evil.example/x", true)]
+        {
+            let text = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: {location}\r\n\r\n\
+                                HTTP/1.1 302 Found\r\nLocation: /y\r\n\r\nHTTP/1.1 401 Unauthorized\r\n\r\n"
+            );
+            assert_eq!(read(&text).unwrap().0.left_host, leaves, "{location}");
+        }
     }
 
     #[test]

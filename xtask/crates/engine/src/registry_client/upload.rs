@@ -31,8 +31,6 @@ pub struct BlobToUpload<'a> {
 pub enum Delivered {
     /// It was already there.
     Present,
-    /// The registry linked it from another of its repositories.
-    Mounted,
     /// It was uploaded.
     Uploaded,
 }
@@ -72,13 +70,12 @@ impl RegistryClient {
         }
     }
 
-    /// Puts a blob into the repository unless it is already there: mounts it `from` another repository of the same registry if possible,
-    /// otherwise uploads it.
+    /// Uploads a blob unless the repository has it.
     ///
     /// # Errors
-    /// When the registry denies the upload, or fails several times in a row; errors reading the blob's content.
-    pub fn deliver(&self, blob: &BlobToUpload<'_>, from: Option<&str>) -> Result<BlobDelivery> {
-        self.deliver_in_chunks(blob, from, CHUNK)
+    /// When the registry denies it, or fails several times in a row; and errors of the blob's content.
+    pub fn deliver(&self, blob: &BlobToUpload<'_>) -> Result<BlobDelivery> {
+        self.deliver_in_chunks(blob, CHUNK)
     }
 
     /// Like [`RegistryClient::deliver`], for content in memory. Returns its digest, too.
@@ -89,26 +86,17 @@ impl RegistryClient {
         let digest = blob::sha256(bytes);
         let open = || Ok(Box::new(Cursor::new(bytes.to_vec())) as Box<dyn Read>);
         let blob = BlobToUpload { digest: &digest, size: bytes.len() as u64, open: &open };
-        let delivery = self.deliver(&blob, None)?;
+        let delivery = self.deliver(&blob)?;
         Ok((digest, delivery))
     }
 
-    fn deliver_in_chunks(
-        &self,
-        blob: &BlobToUpload<'_>,
-        from: Option<&str>,
-        chunk: u64,
-    ) -> Result<BlobDelivery> {
+    fn deliver_in_chunks(&self, blob: &BlobToUpload<'_>, chunk: u64) -> Result<BlobDelivery> {
         let done = |how, sent| Ok(BlobDelivery { how, sent });
         self.allow_push();
         if self.patiently(|| self.has_blob(blob.digest))? {
             return done(Delivered::Present, 0);
         }
-        let mut progress = match from.map(|from| self.mount(blob.digest, from)).transpose()?.flatten() {
-            Some(Step::Done) => return done(Delivered::Mounted, 0),
-            Some(Step::At(upload)) => Progress::At(upload),
-            Some(Step::Lost) | None => Progress::None,
-        };
+        let mut progress = Progress::None;
         let mut content = Content::new(blob);
         let (mut tries, mut furthest, mut sent) = (0, 0, 0);
         loop {
@@ -119,6 +107,11 @@ impl RegistryClient {
                     sent += bytes;
                     if upload.offset > furthest {
                         (furthest, tries) = (upload.offset, 0);
+                    } else if matches!(&progress, Progress::At(before) if upload.offset <= before.offset) {
+                        tries += 1;
+                        if tries >= TRIES {
+                            bail!("the registry accepts parts of {} without storing them", blob.digest);
+                        }
                     }
                     progress = Progress::At(upload);
                     continue;
@@ -178,13 +171,13 @@ mod tests {
         std::iter::repeat_with(next).take(SIZE).collect()
     }
 
-    /// Delivers the content in chunks of a million bytes. Returns the result, and whether the registry then has the content.
-    fn delivered(fake: &Fake, from: Option<&str>) -> (BlobDelivery, bool) {
+    /// Delivers the content in chunks of a million bytes, and returns the result with the content that the registry then has.
+    fn delivered(fake: &Fake) -> (BlobDelivery, bool) {
         let content = content();
         let open = || Ok(Box::new(Cursor::new(content.clone())) as Box<dyn Read>);
         let digest = blob::sha256(&content);
         let blob = BlobToUpload { digest: &digest, size: content.len() as u64, open: &open };
-        let delivery = fake.client("a").deliver_in_chunks(&blob, from, 1_000_000).unwrap();
+        let delivery = fake.client("a").deliver_in_chunks(&blob, 1_000_000).unwrap();
         let is_there = fake.state().blobs.get(&("a".to_owned(), digest)) == Some(&content);
         (delivery, is_there)
     }
@@ -196,9 +189,9 @@ mod tests {
     #[test]
     fn a_blob_is_sent_in_chunks_and_only_once() {
         let fake = Fake::start(State::default());
-        assert_eq!(delivered(&fake, None), uploaded(SIZE));
+        assert_eq!(delivered(&fake), uploaded(SIZE));
         assert_eq!((fake.count("PATCH"), fake.count("PUT")), (2, 1));
-        assert_eq!(delivered(&fake, None).0, BlobDelivery { how: Delivered::Present, sent: 0 });
+        assert_eq!(delivered(&fake).0, BlobDelivery { how: Delivered::Present, sent: 0 });
         assert_eq!(fake.state().received, SIZE);
         let (digest, small) = fake.client("b").deliver_bytes(b"small").unwrap();
         assert_eq!(small.sent, 5);
@@ -207,37 +200,38 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_is_mounted_from_another_repository_if_that_has_it() {
-        let fake = Fake::start(State::default());
-        fake.state().blobs.insert(("b".to_owned(), blob::sha256(&content())), content());
-        assert_eq!(delivered(&fake, Some("b")), (BlobDelivery { how: Delivered::Mounted, sent: 0 }, true));
-        assert_eq!(fake.state().received, 0);
-        let other = Fake::start(State::default());
-        assert_eq!(delivered(&other, Some("b")), uploaded(SIZE));
-        assert_eq!(other.count("POST"), 1, "the upload that the registry offers instead of a mount is used");
-    }
-
-    #[test]
     fn a_broken_upload_continues_where_the_registry_has_it() {
         // In the middle of the second chunk, and of the last one.
         let fake = Fake::start(State { breaks: vec![1_400_000, 2_700_000], ..State::default() });
-        let (delivery, is_there) = delivered(&fake, None);
+        let (delivery, is_there) = delivered(&fake);
         assert!(is_there && delivery.how == Delivered::Uploaded);
         assert_eq!(fake.state().received, SIZE, "no byte is sent twice");
         assert_eq!((fake.count("POST"), fake.count("GET")), (1, 2));
     }
 
     #[test]
+    fn a_registry_that_stores_nothing_is_given_up() {
+        let fake = Fake::start(State { drops: true, ..State::default() });
+        let content = content();
+        let open = || Ok(Box::new(Cursor::new(content.clone())) as Box<dyn Read>);
+        let digest = blob::sha256(&content);
+        let blob = BlobToUpload { digest: &digest, size: content.len() as u64, open: &open };
+        let error = fake.client("a").deliver_in_chunks(&blob, 1_000_000).unwrap_err().to_string();
+        assert!(error.contains("without storing them"), "{error}");
+        assert_eq!(fake.count("PATCH"), TRIES as usize);
+    }
+
+    #[test]
     fn an_upload_that_the_registry_lost_begins_again() {
         let fake = Fake::start(State { breaks: vec![1_400_000], forgets: true, ..State::default() });
-        assert!(delivered(&fake, None).1);
+        assert!(delivered(&fake).1);
         assert_eq!((fake.count("POST"), fake.state().received), (2, 1_400_000 + SIZE));
     }
 
     #[test]
     fn a_lost_response_does_not_upload_again() {
         let fake = Fake::start(State { loses_response: true, ..State::default() });
-        assert!(delivered(&fake, None).1);
+        assert!(delivered(&fake).1);
         assert_eq!(fake.state().received, SIZE);
     }
 
@@ -248,7 +242,7 @@ mod tests {
         let open = || Ok(Box::new(Cursor::new(vec![1_u8; 1000])) as Box<dyn Read>);
         let digest = blob::sha256(&[1; 1000]);
         let blob = BlobToUpload { digest: &digest, size: 1000, open: &open };
-        let error = fake.client("a").deliver(&blob, None).unwrap_err();
+        let error = fake.client("a").deliver(&blob).unwrap_err();
         assert_eq!(host::failure::class_of(&error), host::failure::FailureClass::Network, "{error:#}");
     }
 
@@ -259,7 +253,7 @@ mod tests {
         let deliver = |text: &'static [u8]| {
             let open = || Ok(Box::new(text) as Box<dyn Read>);
             let blob = BlobToUpload { digest: &digest, size: 5, open: &open };
-            fake.client("a").deliver(&blob, None).unwrap_err().to_string()
+            fake.client("a").deliver(&blob).unwrap_err().to_string()
         };
         let wrong = deliver(b"wrong");
         assert!(wrong.contains("(400): DIGEST_INVALID: provided digest did not match"), "{wrong}");
@@ -268,14 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn a_token_allows_the_push_and_the_mount() {
+    fn a_token_allows_the_push() {
         let fake = Fake::start(State { asks: true, ..State::default() });
-        assert!(delivered(&fake, Some("b")).1);
+        assert!(delivered(&fake).1);
         let tokens = fake.state().tokens.clone();
         // curl versions differ in the case of hexadecimal digits.
         let last = tokens.last().unwrap().to_lowercase();
         let scope = |text: &str| text.replace(':', "%3a").replace(',', "%2c");
         assert!(last.contains(&scope("scope=repository:a:pull,push")), "{last}");
-        assert!(last.contains(&scope("scope=repository:b:pull")), "{last}");
     }
 }

@@ -67,22 +67,7 @@ impl<'a> Content<'a> {
 }
 
 impl RegistryClient {
-    /// Requests a mount of a blob from another repository; `None` if the registry does not allow that.
-    pub(super) fn mount(&self, digest: &str, from: &str) -> Result<Option<Step>> {
-        self.allow(format!("repository:{from}:pull"));
-        let path = format!("blobs/uploads/?mount={digest}&from={from}");
-        // A mount is only a shortcut: if it fails, the blob is uploaded.
-        let Ok(response) = self.ask(&Ask { method: Method::Post, path: &path, ..Ask::default() }) else {
-            return Ok(None);
-        };
-        match response.status {
-            201 => Ok(Some(Step::Done)),
-            202 => Ok(Some(Step::At(upload(&response, 0, None)?))),
-            _ => Ok(None),
-        }
-    }
-
-    /// Starts an upload.
+    /// Begins an upload.
     pub(super) fn begin(&self, digest: &str) -> Result<Step> {
         let ask = Ask { method: Method::Post, path: "blobs/uploads/", ..Ask::default() };
         let response = self.ask(&ask)?;
@@ -153,9 +138,12 @@ fn upload(response: &Response, offset: u64, before: Option<&Upload>) -> Result<U
 /// The number of bytes in `Range: 0-LAST`. Registries also write `0-0` for no bytes, so a single byte is sent again.
 fn range(text: &str) -> Result<u64> {
     let last = text.trim_start_matches("bytes=").strip_prefix("0-").and_then(|last| last.parse::<u64>().ok());
-    match last {
-        Some(0) => Ok(0),
-        Some(last) => Ok(last + 1),
+    let count = match last {
+        Some(0) => Some(0),
+        last => last.and_then(|last| last.checked_add(1)),
+    };
+    match count {
+        Some(count) => Ok(count),
         None => bail!("the registry returned an invalid range of an upload: {text}"),
     }
 }
@@ -169,7 +157,7 @@ mod tests {
         for (text, bytes) in [("0-0", 0), ("0-1023", 1024), ("bytes=0-9", 10)] {
             assert_eq!(range(text).unwrap(), bytes, "{text}");
         }
-        for wrong in ["", "5-9", "0-x", "0--1"] {
+        for wrong in ["", "5-9", "0-x", "0--1", "0-18446744073709551615"] {
             assert!(range(wrong).is_err(), "{wrong}");
         }
     }
