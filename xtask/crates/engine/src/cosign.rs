@@ -45,9 +45,10 @@ pub struct Signer {
 /// A public key that can verify.
 #[derive(Debug, Clone)]
 pub struct Verifier {
+    /// The key for cosign.
+    reference: String,
+    /// The key as it was given, without its PIN.
     key: String,
-    /// The key without its PIN, as the user knows it.
-    name: String,
     /// The key itself, unless cosign reads it elsewhere.
     public: Option<String>,
     runner: Runner,
@@ -118,8 +119,8 @@ impl Signer {
 
     /// Verifies what this key signed.
     pub fn verifier(&self) -> Verifier {
-        let (key, name) = (format!("env://{PUBLIC_KEY}"), shown(&self.key));
-        Verifier { key, name, public: Some(self.public.clone()), runner: self.runner.clone() }
+        let (reference, key) = (format!("env://{PUBLIC_KEY}"), shown(&self.key));
+        Verifier { reference, key, public: Some(self.public.clone()), runner: self.runner.clone() }
     }
 
     /// Identifies the key in Sigstore bundles: the SHA-256 of its public key (DER), in base64.
@@ -144,7 +145,7 @@ impl Verifier {
         if is_file(key) {
             require_file(key, "get the public key from the images' publisher, usually `cosign.pub`")?;
         }
-        Ok(Verifier { key: key.to_owned(), name: shown(key), public: None, runner: runner.clone() })
+        Ok(Verifier { reference: key.to_owned(), key: shown(key), public: None, runner: runner.clone() })
     }
 
     /// Whether the key made this signature (base64) of these bytes.
@@ -167,7 +168,7 @@ impl Verifier {
         if wrong.iter().any(|text| message.contains(text)) {
             return Ok(false);
         }
-        let what = format!("cosign cannot verify with the key {}: {message}", self.name);
+        let what = format!("cosign cannot verify with the key {}: {message}", self.key);
         let (class, help) = match message.contains("loading public key") {
             true => (FailureClass::Usage, "give a public key that cosign can read"),
             false => (FailureClass::Failed, RETRY),
@@ -177,7 +178,7 @@ impl Verifier {
 
     fn run(&self, bytes: &[u8], signature: &Path) -> Result<Output> {
         let signature = signature.to_string_lossy();
-        let cmd = self.runner.cmd("cosign").args(["verify-blob", "--key", &self.key]);
+        let cmd = self.runner.cmd("cosign").args(["verify-blob", "--key", &self.reference]);
         let cmd = cmd.args(["--insecure-ignore-tlog", "--signature", &signature, "-"]);
         let cmd = match &self.public {
             Some(public) => cmd.env(PUBLIC_KEY, public),
@@ -188,7 +189,7 @@ impl Verifier {
 
     /// How the key was given, without its PIN.
     pub fn key(&self) -> &str {
-        &self.name
+        &self.key
     }
 }
 
