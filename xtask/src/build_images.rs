@@ -54,8 +54,8 @@ pub struct Args {
     /// Also push NAME:built-… tags, like `push --built-tags`
     #[arg(long, requires = "push")]
     built_tags: bool,
-    /// Push from the builder, without storing images in the engine; needs a builder created with `docker buildx create`
-    #[arg(long, requires = "push", conflicts_with_all = ["pull_built", "no_overwrite", "twice"])]
+    /// Let the builder push; the engine stores no image. Needs a builder made by `docker buildx create`
+    #[arg(long, requires = "push", conflicts_with_all = ["pull_built", "no_overwrite", "twice", "dry_run", "break_lock"])]
     no_load: bool,
     /// Pull images that another machine built from the same inputs, and build only the others
     #[arg(long, conflicts_with_all = ["no_cache", "pull", "refresh", "write_cache"])]
@@ -63,8 +63,8 @@ pub struct Args {
     /// Ignore the build cache
     #[arg(long)]
     no_cache: bool,
-    /// Build a second time without the cache; if an image differs, fail and push nothing
-    #[arg(long)]
+    /// Then build again without the cache, and fail if an image differs; push nothing then
+    #[arg(long, conflicts_with = "dry_run")]
     twice: bool,
     /// Maximum parallel builds [default: no limit]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -133,6 +133,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let request = args.request.resolve(&manifest, args.services.resolve(&manifest, context)?)?;
     let registry = registry_to_push_to(args, &manifest)?;
     let pull_built = registry_to_pull_from(args, &manifest)?;
+    let mode = args.bases.resolve();
     // Fail before anything is built.
     push::tags_to_push(Vec::new(), args.fixed_tags, &request.tag)?;
     let options = BuildOptions {
@@ -155,20 +156,22 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         return Ok(());
     }
     if args.dry_run {
-        return dry_run(&manifest, &request, args.bases.resolve(), &options, context);
+        return dry_run(&manifest, &request, mode, &options, context);
     }
     if let (true, Some(registry)) = (args.no_load, &registry) {
         return build_and_push(args, &manifest, &request, &options, registry, context);
     }
-    let built = builds::images(&manifest, &request, args.bases.resolve(), &options, context)?;
+    let built = builds::images(&manifest, &request, mode, &options, context)?;
     if built.pulled > 0 && built.kept + built.pulled == built.images.len() {
         context.terminal.say("Nothing was built.");
     }
     if built.kept > 0 && built.kept == built.images.len() {
         context.terminal.say(format!("Up to date: {}. Nothing was built.", count(built.kept, "image")));
     }
-    if args.twice {
-        check_reproducibility(&manifest, &request, &built.images, args.bases.resolve(), &options, context)?;
+    if args.twice
+        && let Err(error) = check_reproducibility(&manifest, &request, &built.images, mode, &options, context)
+    {
+        return finish(Err(error), built.failure, context);
     }
     let listed = built.listed;
     let pushed = match &registry {
@@ -220,7 +223,7 @@ fn build_and_push(
     finish(done.report.check(), done.failure, context)
 }
 
-/// The result of a run; both its push and its builds may have failed.
+/// The result of a run whose builds and next step, such as the push, may both have failed.
 fn finish(pushed: Result<()>, failure: Option<Failure>, context: &Context) -> Result<()> {
     let Some(failure) = failure else { return pushed };
     if let Err(error) = pushed {

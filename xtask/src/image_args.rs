@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use host::failure::Failure;
+use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
 
 use crate::{args, image_sources};
@@ -63,15 +63,20 @@ pub fn find(
         return Ok(ImageSource::Engine(Box::new(image)));
     }
     let unknown = || Unknown::new("service", name, services.iter().map(|service| &service.name));
+    let not_a_service = || match manifest {
+        Some(_) => unknown().to_string(),
+        None => format!("`{name}` is not a service: there is no manifest here"),
+    };
     if variant.is_some() || args.edition.is_some() || args.tag.is_some() {
-        let what = if manifest.is_some() {
-            unknown().to_string()
-        } else {
-            format!("`{name}` is not a service: there is no manifest here")
-        };
+        let what = not_a_service();
         bail!(Failure::usage(format!(
             "{what}; options that select a service's image do not apply to other images"
         )));
+    }
+    if context.docker.registry.is_some() {
+        let what = format!("{}; --registry applies only to services", not_a_service());
+        let help = "omit --registry; an image in a registry has a name such as registry:HOST/NAME:TAG";
+        bail!(Failure::new(FailureClass::Usage, what, help));
     }
     // A name that looks like a reference or a path was not meant as a service.
     let is_word = !name.contains([':', '/', '@', '.']);
@@ -86,7 +91,8 @@ fn of_service(
     args: &ServiceImageArgs,
     context: &Context,
 ) -> Result<ImageToAnalyze> {
-    if context.with_engine {
+    let is_in_engine = context.docker.registry.is_none();
+    if is_in_engine && context.with_engine {
         require_engine(context)?;
     }
     let name = &service.name;
@@ -104,12 +110,14 @@ fn of_service(
     let reference = service.reference(&tag, edition, variant).to_string();
     let found = context.docker.look(&reference).or_else(|error| {
         // Checking the engine first would slow down every run, so it is checked only to explain a failure.
-        require_engine(context)?;
+        if is_in_engine {
+            require_engine(context)?;
+        }
         Err(error)
     })?;
     match found {
         Some(image) => Ok(ImageToAnalyze { reference, image }),
-        None if context.docker.registry.is_some() => bail!("image {reference} is not in the registry"),
+        None if !is_in_engine => bail!("image {reference} is not in the registry"),
         None if service.pulled.is_some() => {
             bail!("image {reference} is not in the engine\nhelp: docker pull {reference}")
         }

@@ -7,15 +7,24 @@ use std::process::Output;
 use crate::push_and_clean::{calls, docker_for_push, with_images};
 use crate::support::{FakeDocker, Folder, repository};
 
-/// A cosign that behaves like the real one: it accepts the key if the password is right.
+/// A signature in base64 that is also the path of a file without end.
+const SIGNATURE: &str = "////dev/zero";
+
+/// A cosign that answers like the real one: it knows the key if the password is right, and reads signatures from files.
 fn with_cosign(docker: &FakeDocker) {
-    docker.folder.write(
-        "bin/cosign",
-        "#!/bin/sh\nif [ \"$COSIGN_PASSWORD\" != right-words ]; then\n\
-         \techo 'Error: decrypt: encrypted: decryption failed' >&2\n\
-         \techo 'error during command execution: decrypt: encrypted: decryption failed' >&2\n\texit 1\nfi\n\
-         echo '-----BEGIN PUBLIC KEY-----'; echo AAAA; echo '-----END PUBLIC KEY-----'\n",
+    let script = format!(
+        "#!/bin/sh\nfail() {{ echo \"Error: $1\" >&2; echo \"error during command execution: $1\" >&2; exit 1; }}\n\
+         [ \"$COSIGN_PASSWORD\" = right-words ] || fail 'decrypt: encrypted: decryption failed'\n\
+         case \"$1\" in\n\
+         public-key) echo '-----BEGIN PUBLIC KEY-----'; echo AAAA; echo '-----END PUBLIC KEY-----' ;;\n\
+         sign-blob) echo {SIGNATURE} ;;\n\
+         verify-blob) [ -f \"$6\" ] && read -r found < \"$6\"; [ \"$found\" = {SIGNATURE} ] || fail 'invalid signature' ;;\nesac\n"
     );
+    write_cosign(docker, &script);
+}
+
+fn write_cosign(docker: &FakeDocker, script: &str) {
+    docker.folder.write("bin/cosign", script);
     fs::set_permissions(docker.folder.0.join("bin/cosign"), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -39,6 +48,17 @@ fn nothing_is_pushed_that_cannot_be_attested() {
     snapshot!("attest_wrong_password", push(&docker, &repository, Some("wrong-words")), repository);
     // The images have no commit label.
     snapshot!("attest_without_a_commit", push(&docker, &repository, Some("right-words")), repository);
+    let script = docker.folder.read("bin/cosign");
+    let other = "fail 'must provide --bundle'";
+    write_cosign(
+        &docker,
+        &script.replace(&format!("sign-blob) echo {SIGNATURE}"), &format!("sign-blob) {other}")),
+    );
+    snapshot!("attest_other_cosign", push(&docker, &repository, Some("right-words")), repository);
+    write_cosign(&docker, &script.replace("verify-blob) ", &format!("verify-blob) {other} ; ")));
+    snapshot!("attest_unknown_error", push(&docker, &repository, Some("right-words")), repository);
+    write_cosign(&docker, &script.replace("verify-blob) ", "verify-blob) fail 'invalid signature' ; "));
+    snapshot!("attest_wrong_signature", push(&docker, &repository, Some("right-words")), repository);
     assert_eq!(calls(&docker, "push"), [""; 0]);
     assert_eq!(calls(&docker, "tag"), [""; 0]);
 }

@@ -196,6 +196,23 @@ fn every_command_that_builds_uses_the_chosen_builder() {
 }
 
 #[test]
+fn options_that_would_have_no_effect_together_are_refused() {
+    let no_load = ["--push", "--no-load", "--registry", "hub.example/t"];
+    for (args, other) in [
+        (&[&no_load[..], &["--dry-run"]].concat()[..], "--dry-run"),
+        (&[&no_load[..], &["--break-lock"]].concat(), "--break-lock"),
+        (&["--twice", "--dry-run"], "--dry-run"),
+    ] {
+        let (repository, docker) = (on_stand_ins(), engine());
+        let output = docker.run(&repository, &[&["build-images"], args].concat());
+        let text = told(&output, &repository);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(text.contains("cannot be used with") && text.contains(other), "{args:?}: {text}");
+        assert_eq!(docker.calls(), [""; 0], "{args:?}");
+    }
+}
+
+#[test]
 fn a_bake_that_is_too_large_for_the_machine_is_split() {
     let repository = on_stand_ins();
     let overload = "ERROR: failed to receive status: rpc error: code = NotFound desc = no such job abc\n";

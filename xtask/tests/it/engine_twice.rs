@@ -77,6 +77,23 @@ fn an_image_that_differs_is_not_pushed() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
+fn failed_builds_are_listed_beside_images_that_differ() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = Site::new("twice-both");
+    site.folder.write("alpha/Dockerfile.optimized", "FROM debian:trixie-slim\nRUN exit 7\n");
+    site.folder.write(
+        "beta/Dockerfile.optimized",
+        "FROM debian:trixie-slim\nRUN cat /proc/sys/kernel/random/uuid > /made\n",
+    );
+    let output = site.run(&["build-images", "--twice", "--keep-going"]);
+    let text = site.told(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("error: not reproducible: 1 of 1 image: "), "{text}");
+    assert!(text.contains("alpha-simple-optimized failed at alpha/Dockerfile.optimized:2\n"), "{text}");
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
 fn an_interrupt_of_the_second_build_leaves_only_the_first() {
     let _turn = crate::support::turn::take(module_path!());
     let site = Site::new("twice-int");

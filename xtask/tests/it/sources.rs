@@ -269,3 +269,24 @@ fn commands_that_need_a_manifest_say_so() {
     assert_eq!(script.status.code(), Some(0), "{}", told(&script, &folder));
     assert!(String::from_utf8(script.stdout).unwrap().contains("analyze"));
 }
+
+#[test]
+fn a_registry_is_read_only_for_services_and_its_errors_are_shown() {
+    let (repository, bin) = (repository("fx"), with_curl());
+    let run = |args: &[&str]| {
+        let output = crate::support::xtask(&bin.0, &repository, args).output().unwrap();
+        (output.status.code(), told(&output, &repository))
+    };
+    for name in ["docker:x:1", "nginx:1.26", "x.tar", "registry:nginx"] {
+        for command in [&["analyze", name][..], &["why", name, "alpha"]] {
+            let (code, text) = run(&[command, &["--registry", "127.0.0.1:1"]].concat());
+            assert_eq!(code, Some(2), "{command:?}: {text}");
+            assert!(text.contains(&format!("unknown service `{name}`")), "{command:?}: {text}");
+            assert!(text.contains("; --registry applies only to services\nhelp: "), "{command:?}: {text}");
+        }
+    }
+    // Nothing listens there. There is no engine either, but nobody asked for one.
+    let (code, text) = run(&["analyze", "alpha", "--registry", "127.0.0.1:1"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("127.0.0.1:1") && !text.contains("docker"), "{text}");
+}

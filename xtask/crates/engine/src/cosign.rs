@@ -2,20 +2,37 @@
 //! verify: this program stores and reads the signatures in registries. The transparency log is not used.
 
 use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 
 use host::failure::{Failure, FailureClass};
-use host::process::{Cmd, Output, Runner};
+use host::process::{Output, Runner};
+use host::secrets::Secrets;
 
 /// The password of a key file; cosign reads the variable itself.
 const PASSWORD: &str = "COSIGN_PASSWORD";
 
 /// The environment variable that passes the public key of a [`Signer`] to cosign.
 const PUBLIC_KEY: &str = "ATTESTATION_PUBLIC_KEY";
+
+/// Signed and verified before anything depends on a key. It is no statement about an image.
+const PROBE: &[u8] = b"probe of a key";
+
+/// Keys in hardware (PKCS #11 URI, RFC 7512). Unlike cosign's other references, it has no `://`.
+const PKCS11: &str = "pkcs11:";
+
+/// The part of a PKCS #11 URI that is secret.
+const PIN: &str = "pin-value=";
+
+/// The remedy for errors that this program does not know.
+const RETRY: &str =
+    "fix this, then run the same command again; if cosign rejects an option, install cosign 2 (2.5 or newer)";
 
 /// A private key that can sign.
 #[derive(Debug, Clone)]
@@ -28,6 +45,9 @@ pub struct Signer {
 /// A public key that can verify.
 #[derive(Debug, Clone)]
 pub struct Verifier {
+    /// The key for cosign.
+    reference: String,
+    /// The key as it was given, without its PIN.
     key: String,
     /// The key, unless cosign reads it from somewhere else.
     public: Option<String>,
@@ -36,11 +56,12 @@ pub struct Verifier {
 
 impl Signer {
     /// A private key: a file from `cosign generate-key-pair`, or a reference such as `awskms://…` (cosign(1)). Masks its password
-    /// in all output.
+    /// or PIN in all output. Signs and verifies a probe, so that a cosign with other options fails here.
     ///
     /// # Errors
     /// When cosign cannot use the key, or its password is missing or wrong.
     pub fn new(key: &str, runner: &Runner) -> Result<Signer> {
+        mask_pin(key, &runner.secrets);
         if is_file(key) {
             let Ok(password) = std::env::var(PASSWORD) else {
                 let what = format!("no password for the key {key}: {PASSWORD} is not set");
@@ -56,12 +77,23 @@ impl Signer {
         }
         let output = runner.cmd("cosign").args(["public-key", "--key", key]).long().capture()?;
         if !output.success() {
-            let what = format!("cosign cannot use the key {key}: {}", message(&output));
+            let what = format!("cosign cannot use the key {}: {}", shown(key), message(&output));
             return Err(
                 Failure::new(FailureClass::Usage, what, format!("check the key and {PASSWORD}")).into()
             );
         }
-        Ok(Signer { key: key.to_owned(), public: output.stdout, runner: runner.clone() })
+        let signer = Signer { key: key.to_owned(), public: output.stdout, runner: runner.clone() };
+        signer.probe()?;
+        Ok(signer)
+    }
+
+    fn probe(&self) -> Result<()> {
+        let signature = self.sign(PROBE)?;
+        if self.verifier().verify(PROBE, &signature)? {
+            return Ok(());
+        }
+        let what = format!("cosign rejects its own signature with the key {}", shown(&self.key));
+        Err(Failure::machine(what, RETRY).into())
     }
 
     /// Signs bytes with ECDSA over SHA-256, or with the key's algorithm. Returns the signature in base64.
@@ -79,21 +111,16 @@ impl Signer {
         ]);
         let output = cmd.stdin(bytes).long().capture()?;
         if !output.success() {
-            let what = format!("cosign cannot sign with {}: {}", self.key, message(&output));
-            return Err(Failure::new(
-                FailureClass::Failed,
-                what,
-                "fix this, then run the same command again",
-            )
-            .into());
+            let what = format!("cosign cannot sign with {}: {}", shown(&self.key), message(&output));
+            return Err(Failure::new(FailureClass::Failed, what, RETRY).into());
         }
         Ok(output.stdout.trim().to_owned())
     }
 
     /// The verifier for this key's signatures.
     pub fn verifier(&self) -> Verifier {
-        let key = format!("env://{PUBLIC_KEY}");
-        Verifier { key, public: Some(self.public.clone()), runner: self.runner.clone() }
+        let (reference, key) = (format!("env://{PUBLIC_KEY}"), shown(&self.key));
+        Verifier { reference, key, public: Some(self.public.clone()), runner: self.runner.clone() }
     }
 
     /// Identifies the key in Sigstore bundles: the SHA-256 of its public key (DER), in base64.
@@ -114,22 +141,25 @@ impl Verifier {
     /// # Errors
     /// When the file is missing.
     pub fn new(key: &str, runner: &Runner) -> Result<Verifier> {
+        mask_pin(key, &runner.secrets);
         if is_file(key) {
             require_file(key, "get the public key from the images' publisher, usually `cosign.pub`")?;
         }
-        Ok(Verifier { key: key.to_owned(), public: None, runner: runner.clone() })
+        Ok(Verifier { reference: key.to_owned(), key: shown(key), public: None, runner: runner.clone() })
     }
 
     /// Whether the key created this signature (base64) of these bytes.
     ///
     /// # Errors
-    /// When cosign cannot use the key.
+    /// When cosign cannot use the key, or fails.
     pub fn verify(&self, bytes: &[u8], signature: &str) -> Result<bool> {
-        // cosign would read a file or URL with this name.
         if STANDARD.decode(signature).is_err() || signature.is_empty() {
             return Ok(false);
         }
-        let output = self.cmd(signature).stdin(bytes).long().capture()?;
+        // As an argument, cosign would read a file of this name: `////dev/zero` is valid base64.
+        let mut file = NamedTempFile::new().context("cannot create a temporary file")?;
+        file.write_all(signature.as_bytes()).context("cannot write a temporary file")?;
+        let output = self.run(bytes, file.path())?;
         if output.success() {
             return Ok(true);
         }
@@ -139,20 +169,25 @@ impl Verifier {
             return Ok(false);
         }
         let what = format!("cosign cannot verify with the key {}: {message}", self.key);
-        Err(Failure::new(FailureClass::Usage, what, "pass a public key that cosign can read").into())
+        let (class, help) = match message.contains("loading public key") {
+            true => (FailureClass::Usage, "give a public key that cosign can read"),
+            false => (FailureClass::Failed, RETRY),
+        };
+        Err(Failure::new(class, what, help).into())
     }
 
-    fn cmd(&self, signature: &str) -> Cmd {
-        let cmd =
-            self.runner.cmd("cosign").args(["verify-blob", "--key", &self.key, "--insecure-ignore-tlog"]);
-        let cmd = cmd.args(["--signature", signature, "-"]);
-        match &self.public {
+    fn run(&self, bytes: &[u8], signature: &Path) -> Result<Output> {
+        let signature = signature.to_string_lossy();
+        let cmd = self.runner.cmd("cosign").args(["verify-blob", "--key", &self.reference]);
+        let cmd = cmd.args(["--insecure-ignore-tlog", "--signature", &signature, "-"]);
+        let cmd = match &self.public {
             Some(public) => cmd.env(PUBLIC_KEY, public),
             None => cmd,
-        }
+        };
+        Ok(cmd.stdin(bytes).long().capture()?)
     }
 
-    /// The key as given by the user.
+    /// How the key was given, without its PIN.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -160,7 +195,22 @@ impl Verifier {
 
 /// Whether a key is a path, not a reference such as `awskms://…`.
 fn is_file(key: &str) -> bool {
-    !key.contains("://")
+    !key.contains("://") && !key.starts_with(PKCS11)
+}
+
+/// The PIN in a reference to a key in hardware.
+fn pin(key: &str) -> Option<&str> {
+    let (_, rest) = key.strip_prefix(PKCS11)?.split_once(PIN)?;
+    rest.split(['&', ';', '?']).next().filter(|pin| !pin.is_empty())
+}
+
+fn mask_pin(key: &str, secrets: &Secrets) {
+    pin(key).into_iter().for_each(|pin| secrets.add(pin));
+}
+
+/// A key without its PIN, which may be too short to be masked everywhere.
+fn shown(key: &str) -> String {
+    pin(key).map_or_else(|| key.to_owned(), |pin| key.replace(&format!("{PIN}{pin}"), &format!("{PIN}***")))
 }
 
 fn require_file(key: &str, help: &str) -> Result<(), Failure> {
@@ -188,8 +238,30 @@ mod tests {
     }
 
     #[test]
+    fn a_pin_is_never_shown() {
+        for (key, expected) in [
+            (
+                "pkcs11:token=t;object=o?module-path=/m&pin-value=12",
+                "pkcs11:token=t;object=o?module-path=/m&pin-value=***",
+            ),
+            ("pkcs11:token=t?pin-value=1234&module-path=/m", "pkcs11:token=t?pin-value=***&module-path=/m"),
+            ("pkcs11:token=t", "pkcs11:token=t"),
+            ("awskms:///alias/x", "awskms:///alias/x"),
+        ] {
+            let runner = Runner::default();
+            let verifier = Verifier::new(key, &runner).unwrap();
+            assert_eq!(verifier.key(), expected);
+            assert_eq!(
+                runner.secrets.mask("cosign --key '...pin-value=1234'").contains("1234"),
+                !key.contains("1234")
+            );
+        }
+        assert!(Verifier::new("missing.pub", &Runner::default()).is_err());
+    }
+
+    #[test]
     fn a_signature_that_is_a_path_is_not_read() {
-        let verifier = Verifier { key: "k".into(), public: None, runner: Runner::default() };
+        let verifier = Verifier::new("env://K", &Runner::default()).unwrap();
         for wrong in ["/etc/hostname", "https://h.example/x", "", "-"] {
             assert!(!verifier.verify(b"x", wrong).unwrap(), "{wrong}");
         }

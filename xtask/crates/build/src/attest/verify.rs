@@ -208,7 +208,7 @@ fn predicate(
         if !envelope.is_signed(is_signed)? {
             continue;
         }
-        let mut statement = envelope.statement()?;
+        let Ok(mut statement) = envelope.statement() else { continue };
         let subjects = statement["subject"].as_array().map(Vec::as_slice).unwrap_or_default();
         if subjects.iter().any(|one| one["digest"]["sha256"] == hex) {
             return Ok(Signed::Predicate(statement["predicate"].take()));
@@ -285,19 +285,24 @@ mod tests {
 
     #[test]
     fn only_a_statement_about_the_image_counts() {
-        // {"subject":[{"digest":{"sha256":"HEX"}}],"predicate":N}
-        let envelope = |payload: &str, key: &str| -> Envelope {
-            let json = json!({"payloadType": "t", "payload": payload, "signatures": [{"sig": key}]});
+        let of_type = |kind: &str, payload: &str, key: &str| -> Envelope {
+            let json = json!({"payloadType": kind, "payload": payload, "signatures": [{"sig": key}]});
             serde_json::from_value(json).unwrap()
         };
-        let of_aa = "eyJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiYWEifX1dLCJwcmVkaWNhdGUiOjF9";
-        let of_bb = "eyJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiYmIifX1dLCJwcmVkaWNhdGUiOjJ9";
+        let envelope = |payload: &str, key: &str| of_type("application/vnd.in-toto+json", payload, key);
+        // {"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"HEX"}}],"predicate":N}
+        let of_aa = "eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiYWEifX1dLCJwcmVkaWNhdGUiOjF9";
+        let of_bb = "eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiYmIifX1dLCJwcmVkaWNhdGUiOjJ9";
+        // Without `_type`.
+        let other = "eyJzdWJqZWN0IjpbeyJkaWdlc3QiOnsic2hhMjU2IjoiYWEifX1dLCJwcmVkaWNhdGUiOjF9";
         let subject = Subject { media_type: "m".into(), digest: "sha256:aa".into(), size: 1 };
         let is_own = |_: &[u8], signature: &str| Ok(signature == "own");
         let found = |all: &[Envelope]| predicate(all, &subject, &is_own).unwrap();
         assert_eq!(found(&[envelope(of_aa, "own"), envelope(of_bb, "own")]), Signed::Predicate(json!(1)));
         assert_eq!(found(&[envelope(of_bb, "own"), envelope(of_aa, "other")]), Signed::OtherImage);
         assert_eq!(found(&[envelope(of_aa, "other")]), Signed::ByNone);
+        assert_eq!(found(&[of_type("application/json", of_aa, "own")]), Signed::ByNone);
+        assert_eq!(found(&[envelope(other, "own")]), Signed::ByNone);
     }
 
     #[test]

@@ -34,7 +34,11 @@ const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const COSIGN_SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-/// The annotation that holds a layer's signature, in base64.
+/// The type of an in-toto statement.
+const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+/// The type of what cosign signs of an image.
+const IMAGE_SIGNATURE: &str = "cosign container image signature";
+/// The annotation of a layer with its signature, in base64.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// The annotation that holds the predicate type, on a bundle's manifest.
 const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";
@@ -76,7 +80,7 @@ impl Subject {
     /// An invalid digest.
     pub fn statement(&self, name: &str, predicate_type: &str, predicate: &Value) -> Result<Vec<u8>> {
         let statement = json!({
-            "_type": "https://in-toto.io/Statement/v1",
+            "_type": STATEMENT,
             "subject": [{"name": name, "digest": {"sha256": oci::hex(&self.digest)?}}],
             "predicateType": predicate_type,
             "predicate": predicate,
@@ -90,7 +94,7 @@ impl Subject {
             "critical": {
                 "identity": {"docker-reference": name},
                 "image": {"docker-manifest-digest": self.digest},
-                "type": "cosign container image signature",
+                "type": IMAGE_SIGNATURE,
             },
             "optional": null,
         });
@@ -118,13 +122,16 @@ struct Layer {
 }
 
 impl Artifact {
-    /// The artifact under a tag or digest; it has no layers if it is missing in the registry.
-    fn find(client: &RegistryClient, version: &str) -> Result<Artifact> {
-        let Some(bytes) = client.find_manifest(version)? else { return Ok(Artifact::default()) };
-        let artifact: Artifact =
-            serde_json::from_slice(&bytes).with_context(|| format!("invalid manifest {version}"))?;
+    /// The artifact under a tag; without layers if the registry does not have it.
+    fn find(client: &RegistryClient, tag: &str) -> Result<Artifact> {
+        let Some(bytes) = client.find_manifest(tag)? else { return Ok(Artifact::default()) };
+        Artifact::parse(&bytes).with_context(|| format!("invalid manifest {tag}"))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Artifact> {
+        let artifact: Artifact = serde_json::from_slice(bytes)?;
         if artifact.layers.len() > 1000 {
-            bail!("{version} has {} layers, more than any real artifact", artifact.layers.len());
+            bail!("{} layers, more than any real artifact", artifact.layers.len());
         }
         Ok(artifact)
     }

@@ -1,12 +1,13 @@
 //! Attestations on registries with and without the referrers API.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::RegistryClient;
 use super::fake::{Fake, State};
+use super::{Referrer, RegistryClient};
 use crate::attestations::{Attached, CYCLONEDX, PROVENANCE, Signing, Subject, attach, bundles, signatures};
 use crate::blob;
 
@@ -134,8 +135,84 @@ fn a_damaged_attestation_is_an_error() {
     attach_with("a", 9, &client, &subject).unwrap();
     let mut state = fake.state();
     let bundles_of = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).contains("dsseEnvelope");
-    state.blobs.values_mut().filter(|bytes| bundles_of(bytes)).for_each(|bytes| bytes.push(b' '));
+    state.blobs.values_mut().filter(|bytes| bundles_of(bytes)).for_each(|bytes| bytes.reverse());
     drop(state);
     let error = format!("{:#}", bundles(&client, &subject, CYCLONEDX).unwrap_err());
     assert!(error.contains("wrong digest"), "{error}");
+}
+
+/// Attaches something of another tool as a Sigstore bundle.
+fn attach_other(client: &RegistryClient, subject: &Subject, bundle: &[u8], size: usize) {
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let (digest, _) = client.deliver_bytes(bundle).unwrap();
+    put_other(client, subject, &json!({"layers": [{"mediaType": kind, "digest": digest, "size": size}]}));
+}
+
+fn put_other(client: &RegistryClient, subject: &Subject, manifest: &Value) {
+    let manifest = manifest.to_string();
+    let referrer = Referrer {
+        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+        digest: blob::sha256(manifest.as_bytes()),
+        size: manifest.len() as u64,
+        artifact_type: Some("application/vnd.dev.sigstore.bundle.v0.3+json".to_owned()),
+        annotations: BTreeMap::new(),
+    };
+    client.put_referrer(&subject.digest, &referrer, manifest.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_other_tools_attached_is_skipped() {
+    let (_fake, client, subject) = registry(false);
+    let envelope =
+        json!({"payloadType": "application/vnd.in-toto+json", "payload": "eA==", "signatures": []});
+    for bundle in [
+        json!({"messageSignature": {"signature": "eA=="}}),
+        json!({"dsseEnvelope": envelope}),
+        json!("not a bundle"),
+    ] {
+        let bundle = bundle.to_string();
+        attach_other(&client, &subject, bundle.as_bytes(), bundle.len());
+    }
+    put_other(&client, &subject, &json!({"layers": null}));
+    assert_eq!(attach_with("a", 9, &client, &subject).unwrap().signed, 3);
+    assert_eq!(bundles(&client, &subject, CYCLONEDX).unwrap().len(), 1);
+}
+
+#[test]
+fn the_total_size_is_limited() {
+    let (fake, client, subject) = registry(false);
+    attach_with("a", 9, &client, &subject).unwrap();
+    let (digest, size) = (blob::sha256(b"x"), 1 << 20);
+    client.deliver_bytes(b"x").unwrap();
+    let with_layers = |count: usize, size: u64| {
+        let mut sig = manifest(&fake, &tag(&subject, ".sig"));
+        let kind = "application/vnd.dev.cosign.simplesigning.v1+json";
+        let layer = json!({"mediaType": kind, "digest": digest, "size": size});
+        sig["layers"].as_array_mut().unwrap().extend(vec![layer; count]);
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        client.put_manifest(&tag(&subject, ".sig"), kind, sig.to_string().as_bytes()).unwrap();
+    };
+    // Too large for a signature: not read.
+    with_layers(1, size + 1);
+    assert_eq!(signatures(&client, &subject).unwrap().len(), 1);
+    with_layers(16, size);
+    let error = format!("{:#}", signatures(&client, &subject).unwrap_err());
+    assert!(error.contains("together they are larger than 16777216 bytes"), "{error}");
+    for number in 0..3 {
+        attach_other(&client, &subject, format!("{number}").as_bytes(), 128 << 20);
+    }
+    let error = format!("{:#}", bundles(&client, &subject, CYCLONEDX).unwrap_err());
+    assert!(error.contains("together they are larger than 268435456 bytes"), "{error}");
+}
+
+#[test]
+fn a_signature_of_another_type_does_not_count() {
+    let (_fake, client, subject) = registry(true);
+    attach_with("a", 9, &client, &subject).unwrap();
+    let mut signature = signatures(&client, &subject).unwrap().remove(0);
+    assert!(signature.is_of(&subject));
+    let payload = String::from_utf8(signature.payload).unwrap();
+    signature.payload =
+        payload.replace("cosign container image signature", "atomic container signature").into();
+    assert!(!signature.is_of(&subject));
 }

@@ -15,6 +15,13 @@ struct Ended {
     printed: String,
 }
 
+impl Ended {
+    /// Whether SIGPIPE may have ended it: it has no exit code, or a shell's.
+    fn lost_its_reader(&self) -> bool {
+        self.status.code().is_none_or(|code| code == 128 + 13)
+    }
+}
+
 impl Cmd {
     /// Runs this command and `sink`, which reads its standard output, until both have ended. An interrupt ends both.
     ///
@@ -29,10 +36,10 @@ impl Cmd {
         });
         let source = source.map_err(|error| self.start_error(&error))?;
         let sunk = sunk.map_err(|error| sink.start_error(&error))?;
-        // If the sink exits early, SIGPIPE kills the source, which then has no exit code.
         let ends = [(self, &source), (sink, &sunk)];
         let failed = ends.iter().filter(|(_, end)| !end.status.success());
-        match failed.max_by_key(|(_, end)| end.status.code().is_some()) {
+        // If both failed, the source is the cause, unless it only lost its reader. `min_by_key` returns the first of equals.
+        match failed.min_by_key(|(_, end)| end.lost_its_reader()) {
             Some((cmd, end)) => Err(cmd.exit_error(end.status.code(), &end.printed)),
             None => Ok(()),
         }
@@ -74,5 +81,7 @@ mod tests {
         assert!(text.contains("failed with exit code 3") && text.contains("no disk"), "{text}");
         let text = error("cat /dev/zero", "echo refused; exit 4");
         assert!(text.contains("failed with exit code 4") && text.contains("refused"), "{text}");
+        let text = error("echo cause >&2; exit 3", "cat > /dev/null; exit 4");
+        assert!(text.contains("failed with exit code 3") && text.contains("cause"), "{text}");
     }
 }
