@@ -54,7 +54,7 @@ pub struct Args {
     /// Also push NAME:built-… tags, like `push --built-tags`
     #[arg(long, requires = "push")]
     built_tags: bool,
-    /// Let the builder push; the engine stores no image. Needs a builder made by `docker buildx create`
+    /// Push from the builder, without storing images in the engine; needs a builder created with `docker buildx create`
     #[arg(long, requires = "push", conflicts_with_all = ["pull_built", "no_overwrite", "twice", "dry_run", "break_lock"])]
     no_load: bool,
     /// Pull images that another machine built from the same inputs, and build only the others
@@ -63,7 +63,7 @@ pub struct Args {
     /// Ignore the build cache
     #[arg(long)]
     no_cache: bool,
-    /// Then build again without the cache, and fail if an image differs; push nothing then
+    /// Build a second time without the cache; if an image differs, fail and push nothing
     #[arg(long, conflicts_with = "dry_run")]
     twice: bool,
     /// Maximum parallel builds [default: no limit]

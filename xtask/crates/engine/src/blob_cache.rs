@@ -76,7 +76,7 @@ impl BlobCache {
         let Some(path) = path else { return Ok(file) };
         // The name must not reach the disk before the content.
         partial.as_file().sync_all().context("cannot write a layer")?;
-        // Another process may have removed it: then it is only read, not kept.
+        // If another process has removed it, it is read but not kept.
         if partial.persist(path).is_ok() {
             self.shrink();
         }

@@ -17,7 +17,7 @@ use model::image_ref::{ImageRef, Registry};
 const NOT_RESTORED: &str = "not all tags could be set back";
 const CHECK: &str = "check the registry, then push again";
 
-/// A tag and the manifest or index that it is set on.
+/// A tag, and the manifest or index to set it on.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteMove {
     pub reference: ImageRef,

@@ -38,7 +38,7 @@ const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 /// The type of what cosign signs of an image.
 const IMAGE_SIGNATURE: &str = "cosign container image signature";
-/// The annotation of a layer with its signature, in base64.
+/// The annotation that holds a layer's signature, in base64.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 /// The annotation that holds the predicate type, on a bundle's manifest.
 const PREDICATE_TYPE: &str = "dev.sigstore.bundle.predicateType";

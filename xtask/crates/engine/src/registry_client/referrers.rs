@@ -15,7 +15,7 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The most entries of all pages together: a page could name itself as the next one.
 const MOST_REFERRERS: usize = 1000;
 
-/// A manifest that refers to another one (OCI image specification, "Content Descriptors").
+/// A manifest that refers to another manifest (OCI image specification, "Content Descriptors").
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Referrer {

@@ -73,7 +73,7 @@ impl RegistryClient {
     /// Uploads a blob unless the repository has it.
     ///
     /// # Errors
-    /// When the registry denies it, or fails several times in a row; and errors of the blob's content.
+    /// When the registry denies the upload, or fails several times in a row; errors reading the blob's content.
     pub fn deliver(&self, blob: &BlobToUpload<'_>) -> Result<BlobDelivery> {
         self.deliver_in_chunks(blob, CHUNK)
     }
@@ -171,7 +171,7 @@ mod tests {
         std::iter::repeat_with(next).take(SIZE).collect()
     }
 
-    /// Delivers the content in chunks of a million bytes, and returns the result with the content that the registry then has.
+    /// Delivers the content in chunks of a million bytes. Returns the result, and whether the registry then has the content.
     fn delivered(fake: &Fake) -> (BlobDelivery, bool) {
         let content = content();
         let open = || Ok(Box::new(Cursor::new(content.clone())) as Box<dyn Read>);

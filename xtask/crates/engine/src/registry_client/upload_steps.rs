@@ -67,7 +67,7 @@ impl<'a> Content<'a> {
 }
 
 impl RegistryClient {
-    /// Begins an upload.
+    /// Starts an upload.
     pub(super) fn begin(&self, digest: &str) -> Result<Step> {
         let ask = Ask { method: Method::Post, path: "blobs/uploads/", ..Ask::default() };
         let response = self.ask(&ask)?;
