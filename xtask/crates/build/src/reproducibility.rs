@@ -217,7 +217,7 @@ impl fmt::Display for ImageDifference {
                 match difference.layers - 1 {
                     0 => Ok(()),
                     later => {
-                        write!(f, "\n  later:  {} more, possibly because of this one", count(later, "layer"))
+                        write!(f, "\n  later:  {}, possibly because of this one", count(later, "more layer"))
                     }
                 }
             }
@@ -300,7 +300,7 @@ content:1: not reproducible
   layer:  2 of 3, a/Dockerfile:3: RUN date > /made
   file:   /made: content from byte 4 of 9, modification time (1, 2)
   others: 2 files of this layer
-  later:  1 layer more, possibly because of this one
+  later:  1 more layer, possibly because of this one
 time:1: not reproducible
   layer:  2 of 3, a/Dockerfile:3: RUN date > /made
   file:   /made: modification time (1, 2)
