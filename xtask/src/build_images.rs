@@ -17,7 +17,7 @@ use build::planner::Planner;
 use build::push::execute::{JOBS, push as push_images};
 use build::push::request::PushRequest;
 use build::reproducibility;
-use build::request::{BuildRequest, TaggedImage};
+use build::request::BuildRequest;
 use build::secret_arguments;
 use build::shared_cache;
 use build::{builds, upstreams};
@@ -168,10 +168,15 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if built.kept > 0 && built.kept == built.images.len() {
         context.terminal.say(format!("Up to date: {}. Nothing was built.", count(built.kept, "image")));
     }
-    if args.twice
-        && let Err(error) = check_reproducibility(&manifest, &request, &built.images, mode, &options, context)
-    {
-        return finish(Err(error), built.failure, context);
+    if args.twice {
+        let found = reproducibility::build_again(&manifest, &request, &built.images, mode, &options, context);
+        let checked = found.and_then(|found| {
+            context.terminal.print(printable(&found.to_string()));
+            found.check()
+        });
+        if let Err(error) = checked {
+            return finish(Err(error), built.failure, context);
+        }
     }
     let listed = built.listed;
     let pushed = match &registry {
@@ -231,20 +236,6 @@ fn finish(pushed: Result<()>, failure: Option<Failure>, context: &Context) -> Re
         context.terminal.error(secrets.mask(&failure::report(&error)));
     }
     Err(failure.into())
-}
-
-/// Builds the images again and prints whether they are the same.
-fn check_reproducibility(
-    manifest: &Manifest,
-    request: &BuildRequest<'_>,
-    built: &[TaggedImage],
-    mode: BasesMode,
-    options: &BuildOptions,
-    context: &Context,
-) -> Result<()> {
-    let found = reproducibility::build_again(manifest, request, built, mode, options, context)?;
-    context.terminal.print(printable(&found.to_string()));
-    found.check()
 }
 
 /// The platform that an image is built for; `None` for the engine's own.

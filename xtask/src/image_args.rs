@@ -65,7 +65,7 @@ pub fn find(
     let unknown = || Unknown::new("service", name, services.iter().map(|service| &service.name));
     let not_a_service = || match manifest {
         Some(_) => unknown().to_string(),
-        None => format!("`{name}` is not a service: there is no manifest here"),
+        None => format!("`{name}` is not a service: no manifest was found"),
     };
     if variant.is_some() || args.edition.is_some() || args.tag.is_some() {
         let what = not_a_service();

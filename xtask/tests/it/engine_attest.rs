@@ -156,7 +156,7 @@ fn debians_cosign_accepts_what_is_attached() {
         assert!(text.contains(fault), "{fault}: {text}");
     }
 
-    // A repeat signs nothing, a second key adds its signatures to those of the first, and the image stays the same.
+    // A repeat signs nothing, a second key adds its signatures beside the first, and the image stays the same.
     let before = registry.says(&format!("{repository}/tags/list"));
     let output = keys.push(&site, "alpha", &address, "own");
     assert!(site.told(&output).contains(&format!("{digest}: unchanged\n")), "{}", site.told(&output));

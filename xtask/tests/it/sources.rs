@@ -285,7 +285,7 @@ fn a_registry_is_read_only_for_services_and_its_errors_are_shown() {
             assert!(text.contains("; --registry applies only to services\nhelp: "), "{command:?}: {text}");
         }
     }
-    // Nothing listens there. There is no engine either, but nobody asked for one.
+    // Nothing listens on this port. The machine has no engine, and the command needs none.
     let (code, text) = run(&["analyze", "alpha", "--registry", "127.0.0.1:1"]);
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("127.0.0.1:1") && !text.contains("docker"), "{text}");

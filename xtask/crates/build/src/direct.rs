@@ -222,7 +222,7 @@ fn kept_image(tagged: TaggedImage, there: &BTreeMap<String, RemoteImage>) -> Opt
     Some(Pushed { digest: found.digest.clone(), image: found.image.clone(), tagged })
 }
 
-/// The tags to set: those of images, then those of the indexes that contain them. `project`: whose fingerprint tags to set, too.
+/// The tags to set: first the images' tags, then the tags of the indexes that contain them. `project`: also set its fingerprint tags.
 fn moves(
     pushed: &[Pushed],
     registry: &Registry,

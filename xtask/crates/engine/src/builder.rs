@@ -228,7 +228,7 @@ mod tests {
         let kind = |context: &str, name: &str| client(context).builder(Some(name.to_owned())).kind();
         assert_eq!(kind("default", "default"), BuilderKind::Engine);
         assert_eq!(kind("default", "far"), BuilderKind::Created);
-        assert_eq!(kind("default", "nobody"), BuilderKind::Created);
+        assert_eq!(kind("default", "missing"), BuilderKind::Created);
         assert_eq!(kind("default", "away"), BuilderKind::OtherEngine);
         assert_eq!(kind("away", "away"), BuilderKind::Engine);
         assert_eq!(kind("away", "default"), BuilderKind::OtherEngine);

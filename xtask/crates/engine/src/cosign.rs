@@ -21,7 +21,7 @@ const PASSWORD: &str = "COSIGN_PASSWORD";
 /// The environment variable that passes the public key of a [`Signer`] to cosign.
 const PUBLIC_KEY: &str = "ATTESTATION_PUBLIC_KEY";
 
-/// Signed and verified before anything depends on a key. It is no statement about an image.
+/// Signed and verified before anything depends on a key. It says nothing about any image.
 const PROBE: &[u8] = b"probe of a key";
 
 /// Keys in hardware (PKCS #11 URI, RFC 7512). Unlike cosign's other references, it has no `://`.
@@ -30,7 +30,7 @@ const PKCS11: &str = "pkcs11:";
 /// The part of a PKCS #11 URI that is secret.
 const PIN: &str = "pin-value=";
 
-/// The remedy for errors that this program does not know.
+/// Help for unknown cosign errors.
 const RETRY: &str =
     "fix this, then run the same command again; if cosign rejects an option, install cosign 2 (2.5 or newer)";
 
@@ -56,7 +56,7 @@ pub struct Verifier {
 
 impl Signer {
     /// A private key: a file from `cosign generate-key-pair`, or a reference such as `awskms://…` (cosign(1)). Masks its password
-    /// or PIN in all output. Signs and verifies a probe, so that a cosign with other options fails here.
+    /// or PIN in all output. Signs and verifies a probe, so that an incompatible cosign fails here.
     ///
     /// # Errors
     /// When cosign cannot use the key, or its password is missing or wrong.

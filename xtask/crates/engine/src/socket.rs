@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// The body of an answer, and what was asked.
+    /// The response's body, and the request.
     fn answered(answer: &'static [u8], interrupt: &Interrupt) -> (io::Result<Vec<u8>>, String) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sock");

@@ -67,7 +67,7 @@ impl Git {
         described.unwrap_or_else(|_| "unknown".to_owned())
     }
 
-    /// The URL of the remote `origin`, which may contain credentials; `None` if there is no such remote.
+    /// The URL of the remote `origin`, which may contain credentials; `None` if the remote is not configured.
     pub fn origin(&self) -> Option<String> {
         self.cmd(&["remote", "get-url", "origin"]).read().ok().filter(|url| !url.is_empty())
     }

@@ -137,8 +137,8 @@ impl Attestor {
     }
 }
 
-/// Everything that a push brought or found in the registry, each digest of a repository once. Fingerprint tags add nothing: one that
-/// existed before may name an image that was never compared with ours.
+/// Everything that a push sent to or found in the registry, with each digest of a repository once. Fingerprint tags are skipped: an
+/// existing one may refer to an image that was never compared with ours.
 fn pushed(report: &PushReport) -> Vec<Pushed<'_>> {
     let mut all: Vec<Pushed<'_>> = Vec::new();
     for row in report.images.iter().filter(|row| !row.is_built) {

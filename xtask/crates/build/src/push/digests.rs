@@ -83,7 +83,7 @@ impl Digests {
         self.add_index(reference, service_image, image, digest, &BTreeMap::new())
     }
 
-    /// Adds a push of an index. `image`: the local ID of the image for the engine's own platform; empty if there is none. `platforms`: the
+    /// Adds a push of an index. `image`: the local ID of the image for the engine's own platform, or an empty string. `platforms`: the
     /// digests of its images.
     pub fn add_index(
         &mut self,

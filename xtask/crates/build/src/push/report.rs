@@ -50,7 +50,7 @@ pub struct PushRow {
     pub layers_sent: usize,
     /// Why the push failed.
     pub failure: Option<PushFailure>,
-    /// Whether it is a fingerprint tag. One that exists stays, so its digest may be of another image.
+    /// Whether it is a fingerprint tag. Existing fingerprint tags stay, so the digest may belong to another image.
     #[serde(skip)]
     pub is_built: bool,
 }

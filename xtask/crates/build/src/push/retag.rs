@@ -117,7 +117,7 @@ fn plan<'m>(wanted: &'m RemoteMove, context: &Context) -> Result<Planned<'m>> {
     Ok(Planned { wanted, digest: digest_of(&wanted.bytes), client, before })
 }
 
-/// Sets tags back, also after an interrupt. One that cannot be set back does not keep the others.
+/// Restores tags, even after an interrupt. If one cannot be restored, the others still are.
 fn restore(planned: &[Planned<'_>], context: &Context) -> Result<()> {
     let runner = Runner { interrupt: Interrupt::default(), ..context.docker.runner.clone() };
     let results: Vec<Result<()>> = planned.iter().rev().map(|one| one.restore(&runner)).collect();
@@ -175,7 +175,7 @@ impl Planned<'_> {
         Ok(PushRow { digest: Some(self.digest.clone()), replaced, ..self.wanted.row(state) })
     }
 
-    /// Sets the tag back, if it names what [`Planned::set`] set it on. A new tag is removed.
+    /// Restores the tag if it still refers to what [`Planned::set`] stored. Removes a new tag.
     fn restore(&self, runner: &Runner) -> Result<()> {
         let reference = &self.wanted.reference;
         if self.before.is_some() && (self.wanted.is_fixed || self.is_unchanged()) {
@@ -305,7 +305,7 @@ mod tests {
         RemoteMove { reference, service_image, id: None, bytes, platforms: BTreeMap::new(), is_fixed: false }
     }
 
-    /// Sets the tags of images a, b and c, where `b:1` exists. Returns the result and what the tags name then.
+    /// Sets the tags of images a, b and c, where `b:1` exists. Returns the result and what the tags refer to afterwards.
     fn set(
         is_fixed: bool,
         interrupt: Interrupt,

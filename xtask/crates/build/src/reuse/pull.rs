@@ -119,7 +119,7 @@ impl Reuse<'_> {
         Ok(pulled)
     }
 
-    /// Looks up the images of a plan, and pulls each as soon as it is found. Stops at the first failed lookup, so that an unreachable
+    /// Looks up a plan's images, and pulls each as soon as it is found. Stops at the first failed lookup, so that an unreachable
     /// registry costs one timeout. Returns what was found, and the tags that the engine had before.
     fn fetch(
         &self,

@@ -36,7 +36,7 @@ const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The type of an in-toto statement.
 const STATEMENT: &str = "https://in-toto.io/Statement/v1";
-/// The type of what cosign signs of an image.
+/// The type of the payload that cosign signs for an image.
 const IMAGE_SIGNATURE: &str = "cosign container image signature";
 /// The annotation that holds a layer's signature, in base64.
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";

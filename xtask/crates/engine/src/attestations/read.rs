@@ -1,4 +1,4 @@
-//! Reads what is attached to an image. Anyone who can push can attach something, so what other tools attached is skipped, and the total
+//! Reads an image's attachments. Anyone who can push can attach something, so attachments from other tools are skipped, and the total
 //! size is limited.
 
 use anyhow::{Context as _, Result, bail};
@@ -10,13 +10,13 @@ use super::{
 use crate::oci;
 use crate::registry_client::RegistryClient;
 
-/// Longest payload of a signature in bytes. Real ones have less than 1 KB.
+/// Maximum size of a signature's payload in bytes. Real payloads are below 1 KB.
 const MOST_OF_SIGNATURE: u64 = 1 << 20;
 
-/// Most bytes of an image's signatures.
+/// Maximum total size of an image's signatures in bytes.
 const MOST_OF_SIGNATURES: u64 = 16 << 20;
 
-/// Most bytes of an image's attestations.
+/// Maximum total size of an image's attestations in bytes.
 const MOST_OF_BUNDLES: u64 = 2 * MOST;
 
 /// A signature of an image.
@@ -41,7 +41,7 @@ impl ReadSignature {
 /// The signatures of an image, under cosign's tag.
 ///
 /// # Errors
-/// When the registry does not answer or denies access, a payload is damaged, or all together are too large.
+/// When the registry does not answer or denies access, a payload is damaged, or their total size is too large.
 pub fn signatures(client: &RegistryClient, subject: &Subject) -> Result<Vec<ReadSignature>> {
     let artifact = Artifact::find(client, &subject.tag("sig")?)?;
     let mut budget = Budget::new(MOST_OF_SIGNATURE, MOST_OF_SIGNATURES);
@@ -58,7 +58,7 @@ pub fn signatures(client: &RegistryClient, subject: &Subject) -> Result<Vec<Read
 /// The signed statements with a predicate type that refer to an image.
 ///
 /// # Errors
-/// When the registry does not answer or denies access, a document is damaged, or all together are too large.
+/// When the registry does not answer or denies access, a document is damaged, or their total size is too large.
 pub fn bundles(client: &RegistryClient, subject: &Subject, predicate_type: &str) -> Result<Vec<Envelope>> {
     let mut budget = Budget::new(MOST, MOST_OF_BUNDLES);
     let mut found = Vec::new();
@@ -102,7 +102,7 @@ impl Budget {
         Budget { most_of_one, total, left: total }
     }
 
-    /// The document of a layer; `None` if its size or digest is not one of a document that this program reads.
+    /// The document of a layer; `None` if its size or digest rules out a document that this program wrote.
     fn read(&mut self, client: &RegistryClient, layer: &Layer) -> Result<Option<Vec<u8>>> {
         if !(1..=self.most_of_one).contains(&layer.size) || oci::hex(&layer.digest).is_err() {
             return Ok(None);

@@ -141,7 +141,7 @@ fn a_damaged_attestation_is_an_error() {
     assert!(error.contains("wrong digest"), "{error}");
 }
 
-/// Attaches something of another tool as a Sigstore bundle.
+/// Attaches another tool's document as a Sigstore bundle.
 fn attach_other(client: &RegistryClient, subject: &Subject, bundle: &[u8], size: usize) {
     let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
     let (digest, _) = client.deliver_bytes(bundle).unwrap();

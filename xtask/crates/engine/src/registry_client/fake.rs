@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) forgets: bool,
     /// Whether it has the referrers API.
     pub(super) has_referrers: bool,
-    /// Whether each page of referrers names itself as the next one.
+    /// Whether each page of referrers links to itself as the next page.
     pub(super) repeats_referrers: bool,
     /// Whether it drops what a PATCH sends, but accepts it.
     pub(super) drops: bool,

@@ -19,7 +19,7 @@ pub struct PutManifest {
     pub subject: Option<String>,
 }
 
-/// The media type of a manifest or index. It is optional in those of OCI; only an index has `manifests`.
+/// The media type of a manifest or index. OCI makes the field optional; without it, `manifests` identifies an index.
 ///
 /// # Errors
 /// When the bytes are not a manifest.

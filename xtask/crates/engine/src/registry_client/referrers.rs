@@ -12,7 +12,7 @@ use crate::oci::{self, MOST_JSON};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// The most entries of all pages together: a page could name itself as the next one.
+/// The most entries of all pages together: a page could link to itself.
 const MOST_REFERRERS: usize = 1000;
 
 /// A manifest that refers to another manifest (OCI image specification, "Content Descriptors").

@@ -206,7 +206,7 @@ fn head(reader: &mut BufReader<impl Read>) -> Result<Head> {
     }
 }
 
-/// Whether a `Location` stays on its host: `//x` names another one.
+/// Whether a `Location` stays on its host: `//x` names another host.
 fn is_path(location: &str) -> bool {
     location.starts_with('/') && !location.starts_with("//")
 }

@@ -59,7 +59,7 @@ impl RegistryClient {
     ///
     /// # Errors
     /// When the registry does not answer or denies access.
-    pub fn has_blob(&self, digest: &str) -> Result<bool> {
+    fn has_blob(&self, digest: &str) -> Result<bool> {
         oci::hex(digest)?;
         let path = format!("blobs/{digest}");
         let response = self.ask(&Ask { method: Method::Head, path: &path, ..Ask::default() })?;

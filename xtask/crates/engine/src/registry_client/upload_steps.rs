@@ -47,7 +47,7 @@ impl<'a> Content<'a> {
         self.blob.digest
     }
 
-    /// Copies `length` bytes from `offset` to a temporary file: curl reads a body from a file, since its standard input holds the account.
+    /// Copies `length` bytes from `offset` to a temporary file: curl reads a body from a file, since its standard input carries the credentials.
     fn piece(&mut self, offset: u64, length: u64) -> Result<NamedTempFile> {
         let what = || format!("cannot read {} to upload it", self.blob.digest);
         let (mut reader, at) = match self.open.take().filter(|(_, at)| *at <= offset) {

@@ -27,7 +27,7 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && label(text) == text
 }
 
-/// A valid port name made from `text`; `None` if there is none.
+/// A valid port name derived from `text`; `None` if `text` has no ASCII letter.
 pub(super) fn port(text: &str) -> Option<String> {
     let mut name = label(text);
     while name.contains("--") {
