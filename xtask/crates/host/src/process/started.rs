@@ -91,21 +91,19 @@ mod tests {
         }
     }
 
-    /// Where SIGINT is ignored, as in background jobs of scripts, only a repeated interrupt ends a process.
-    fn until_interrupted(process: &mut Started) {
-        while !process.is_over() {
-            process.interrupt();
-            std::thread::sleep(Duration::from_millis(5));
-        }
+    /// A shell that SIGINT ends even if the tests run in a script's background, where it is ignored.
+    fn sh(script: &str) -> Cmd {
+        Runner::default().cmd("env").args(["--default-signal=INT", "sh", "-c", script])
     }
 
     #[test]
     fn its_output_can_be_read_while_it_runs_and_an_interrupt_ends_it() {
         let script = "trap 'echo asked >&2; exit 3' INT; echo ready; while :; do sleep 0.01; done";
-        let mut process = Runner::default().cmd("sh").args(["-c", script]).start(None).unwrap();
+        let mut process = sh(script).start(None).unwrap();
         until(|| process.output() == "ready\n");
         assert!(!process.is_over());
-        until_interrupted(&mut process);
+        process.interrupt();
+        until(|| process.is_over());
         assert_eq!((process.output().as_str(), process.success()), ("ready\nasked\n", false));
     }
 
@@ -115,10 +113,10 @@ mod tests {
         let open = || File::open(lock.path()).unwrap();
         let held = open();
         held.try_lock().unwrap();
-        let mut process =
-            Runner::default().cmd("sh").args(["-c", "exec sleep 1000"]).start(Some(held)).unwrap();
+        let mut process = sh("exec sleep 1000").start(Some(held)).unwrap();
         assert!(open().try_lock().is_err());
-        until_interrupted(&mut process);
+        process.interrupt();
+        until(|| process.is_over());
         // Processes started by other tests briefly inherit the file.
         until(|| open().try_lock().is_ok());
     }
