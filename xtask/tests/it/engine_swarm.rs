@@ -220,7 +220,8 @@ fn lose_a_node(site: &mut Site) {
     let mut command = site.command(&["deploy", "--swarm", "--timeout", "60"]);
     let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // Swarm clears the status of the last update before it begins the next.
-    let state = ["service", "inspect", "--format", "{{with .UpdateStatus}}{{.State}}{{end}}", &site.service("alpha")];
+    let state =
+        ["service", "inspect", "--format", "{{with .UpdateStatus}}{{.State}}{{end}}", &site.service("alpha")];
     wait::until("the update begins", || site.swarm.docker(0, &state) == "updating");
     site.swarm.kill(1);
     let (code, text) = site.told(&running.wait_with_output().unwrap());

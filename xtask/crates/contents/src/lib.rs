@@ -41,4 +41,5 @@ pub mod scan;
 pub mod sources;
 pub mod tree;
 pub mod unowned;
+pub mod used;
 pub mod waste;
