@@ -307,9 +307,8 @@ fn dry_run(
     options: &BuildOptions,
     context: &Context,
 ) -> Result<()> {
-    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let platforms = request.built_platforms();
-    let source = bases::known(mode, &upstreams, &platforms, context).unwrap_or(BaseSource::Upstream);
+    let upstreams = upstreams::of_request(manifest, request, &context.repository);
+    let source = bases::known(mode, &upstreams, context).unwrap_or(BaseSource::Upstream);
     let environment = BuildEnvironment::detect(&upstreams, source, &options.packages, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     if let Some(cache) = &options.cache {

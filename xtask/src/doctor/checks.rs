@@ -9,11 +9,12 @@ use serde::Serialize;
 
 use super::builder;
 use build::bake::{BuildOptions, bake};
-use build::bases::{self, BaseSource, BasesMode, OWN_PLATFORM};
+use build::bases::{self, BaseSource, BasesMode};
 use build::bootstrap::bootstrap;
 use build::environment::BuildEnvironment;
 use build::package_date::PackageDateChoice;
 use build::planner::Planner;
+use build::upstreams::NeededUpstreams;
 use engine::context::Context;
 use engine::emulation;
 use engine::facts::{Facts, LEAST_BUILDX, LEAST_COMPOSE, LEAST_ENGINE, Store};
@@ -223,18 +224,18 @@ fn network(manifest: &Manifest, builds: bool, context: &Context) -> Result<Vec<C
             None,
         )]);
     };
-    let upstreams: Vec<_> = manifest.upstreams.iter().collect();
+    let upstreams = NeededUpstreams::here(manifest.upstreams.iter().collect());
     let quiet = Context { terminal: context.terminal.clone().quiet(), ..context.clone() };
     // Probe again: the remembered choice may be the fault.
     files::remove(&context.repository.base_choice())?;
-    let choice = bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, &quiet)?;
+    let choice = bases::choose(BasesMode::Auto, &upstreams, &quiet)?;
     let from = match choice.source {
         BaseSource::Upstream => "upstream images",
         BaseSource::StandIn => "stand-ins from Debian packages",
     };
     let mut checks = vec![Check::new("bases", State::Info, format!("{from} ({})", choice.reason), None)];
     if choice.source == BaseSource::StandIn
-        && let Err(error) = bootstrap(manifest, OWN_PLATFORM, std::time::UNIX_EPOCH, context)
+        && let Err(error) = bootstrap(manifest, &upstreams.platforms, std::time::UNIX_EPOCH, context)
     {
         checks.push(Check::new(
             "networked RUN",

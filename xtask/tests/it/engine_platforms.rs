@@ -132,6 +132,36 @@ fn each_platform_has_an_image_that_runs() {
 
 #[test]
 #[ignore = "needs an engine: cargo xtask ci"]
+fn a_stage_on_the_builders_platform_starts_from_a_base_for_it() {
+    let _turn = crate::support::turn::take(module_path!());
+    let site = site("native");
+    let own = format!("{}-own", site.prefix);
+    site.folder.write(
+        "xtask/images.toml",
+        &format!("{}\n[base.own]\nimage = \"{own}\"\n", site.folder.read("xtask/images.toml")),
+    );
+    // No step runs a program, so nothing needs emulation.
+    let base = "FROM scratch\nARG TARGETARCH\nCOPY bin/$TARGETARCH/busybox /bin/busybox\n";
+    site.folder.write("bases/own/Dockerfile", base);
+    site.folder.write("bases/own/Dockerfile.dockerignore", "*\n!bin\n");
+    let web = format!(
+        "FROM --platform=$BUILDPLATFORM {own} AS tools\nFROM {own}\nCOPY --from=tools /bin/busybox /native\n"
+    );
+    site.folder.write("web/Dockerfile", &web);
+    run(&site, &["build-images", "--platform", "linux/arm64"]);
+    let image = format!("{}-web:latest-arm64", site.prefix);
+    let id = docker(&["create", &image, "none"]);
+    for (inside, architecture) in [("native", "amd64"), ("bin/busybox", "arm64")] {
+        let copy = site.folder.0.join("copy");
+        docker(&["cp", &format!("{id}:/{inside}"), &copy.display().to_string()]);
+        let expected = std::fs::read(site.folder.0.join(format!("bin/{architecture}/busybox"))).unwrap();
+        assert!(std::fs::read(&copy).unwrap() == expected, "{inside} is not for {architecture}");
+    }
+    docker(&["rm", &id]);
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
 fn an_index_is_pushed_last_and_never_incomplete() {
     let _turn = crate::support::turn::take(module_path!());
     let registry = Arc::new(Registry::start("platpush"));

@@ -47,6 +47,27 @@ fn every_platform_has_targets_and_a_tag_of_its_own() {
     assert!(told.contains("The image for the engine's own platform also becomes web:latest\n"), "{told}");
 }
 
+/// BuildKit looks for a context named `NAME::PLATFORM` first, then for `NAME`.
+#[test]
+fn stages_on_the_builders_platform_have_bases_for_it() {
+    let native = "FROM --platform=$BUILDPLATFORM shop-own AS tools\n";
+    for (dockerfile, contexts) in [
+        (
+            format!("{native}FROM shop-own\nCOPY --from=tools /a /b\n"),
+            json!({"shop-own": "target:base-own", "shop-own::linux/arm64": "target:base-own-arm64"}),
+        ),
+        (format!("{native}FROM scratch\nCOPY --from=tools /a /b\n"), json!({"shop-own": "target:base-own"})),
+    ] {
+        let repository = repository(BOTH);
+        repository.write("web/Dockerfile", &dockerfile);
+        let (targets, _) = planned(&repository, &["--platform", "linux/arm64"]);
+        assert_eq!(targets["web-arm64"]["contexts"], contexts);
+        assert!(targets["base-own"].get("platforms").is_none(), "{targets}");
+        let is_built_for_arm = targets.get("base-own-arm64").is_some();
+        assert_eq!(is_built_for_arm, contexts.as_object().unwrap().len() == 2, "{targets}");
+    }
+}
+
 #[test]
 fn one_platform_has_the_plain_tag_and_an_option_chooses_among_several() {
     let one = "[defaults]\nplatforms = [\"linux/arm64\"]\n";

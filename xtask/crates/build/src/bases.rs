@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::upstreams::NeededUpstreams;
 use engine::bake_report::error_line;
 use engine::context::Context;
 use engine::environment::require_builder;
@@ -66,9 +67,6 @@ pub struct BaseChoice {
     pub engine: String,
 }
 
-/// The platforms of a build without declared platforms: the engine's own.
-pub const OWN_PLATFORM: &[Option<Platform>] = &[None];
-
 /// So that a registry that works again is used within a day.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
@@ -76,22 +74,17 @@ const REMEMBERED: Duration = Duration::from_hours(24);
 ///
 /// # Errors
 /// When neither works for a reason that the user must fix, such as an engine that is down or a rate limit.
-pub fn choose(
-    mode: BasesMode,
-    upstreams: &[&Upstream],
-    platforms: &[Option<Platform>],
-    context: &Context,
-) -> Result<BaseChoice> {
+pub fn choose(mode: BasesMode, upstreams: &NeededUpstreams<'_>, context: &Context) -> Result<BaseChoice> {
     let (repository, terminal) = (&context.repository, &context.terminal);
-    let (references, engine) = (names(upstreams, platforms), engine(context));
+    let (references, engine) = (names(upstreams), engine(context));
     let decided = |source, reason: String| BaseChoice { source, reason, decided: now(), references, engine };
     let choice = match mode {
         BasesMode::Upstream => decided(BaseSource::Upstream, "set with --bases".into()),
         BasesMode::StandIn => decided(BaseSource::StandIn, "set with --bases".into()),
-        BasesMode::Auto => match remembered(upstreams, platforms, context) {
+        BasesMode::Auto => match remembered(upstreams, context) {
             Some(choice) => choice,
             None => {
-                let (source, reason) = resolve(upstreams, platforms, context)?;
+                let (source, reason) = resolve(upstreams, context)?;
                 let choice = decided(source, reason);
                 let json = serde_json::to_vec_pretty(&choice).context("the choice of bases")?;
                 files::write_atomically(&repository.base_choice(), &json)?;
@@ -110,33 +103,24 @@ pub fn choose(
 }
 
 /// The source of bases, if no engine needs to be asked.
-pub fn known(
-    mode: BasesMode,
-    upstreams: &[&Upstream],
-    platforms: &[Option<Platform>],
-    context: &Context,
-) -> Option<BaseSource> {
+pub fn known(mode: BasesMode, upstreams: &NeededUpstreams<'_>, context: &Context) -> Option<BaseSource> {
     match mode {
         BasesMode::Upstream => Some(BaseSource::Upstream),
         BasesMode::StandIn => Some(BaseSource::StandIn),
         BasesMode::Auto => {
-            let remembered = remembered(upstreams, platforms, context).map(|choice| choice.source);
+            let remembered = remembered(upstreams, context).map(|choice| choice.source);
             // `choose` does the same if no image needs to be resolved.
-            remembered.or_else(|| upstreams.is_empty().then_some(BaseSource::Upstream))
+            remembered.or_else(|| upstreams.images.is_empty().then_some(BaseSource::Upstream))
         }
     }
 }
 
 /// The choice of an earlier run, if it is recent and was made for the same engine and these references.
-fn remembered(
-    upstreams: &[&Upstream],
-    platforms: &[Option<Platform>],
-    context: &Context,
-) -> Option<BaseChoice> {
+fn remembered(upstreams: &NeededUpstreams<'_>, context: &Context) -> Option<BaseChoice> {
     let text = files::read_if_there(&context.repository.base_choice()).ok()??;
     let choice: BaseChoice = serde_json::from_str(&text).ok()?;
     let is_fresh = now().saturating_sub(choice.decided) < REMEMBERED.as_secs();
-    let covers = names(upstreams, platforms).iter().all(|name| choice.references.contains(name));
+    let covers = names(upstreams).iter().all(|name| choice.references.contains(name));
     (is_fresh && covers && choice.engine == engine(context)).then_some(choice)
 }
 
@@ -145,13 +129,18 @@ fn now() -> u64 {
 }
 
 /// The references, each with its required platform.
-fn names(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Vec<String> {
+fn names(upstreams: &NeededUpstreams<'_>) -> Vec<String> {
     let on = |reference: &String, platform: &Option<Platform>| {
         platform.as_ref().map_or_else(|| reference.clone(), |platform| format!("{reference} {platform}"))
     };
+    pairs(upstreams).map(|(reference, platform)| on(reference, platform)).collect()
+}
+
+/// Each reference with each platform that it is needed for.
+fn pairs<'a>(upstreams: &'a NeededUpstreams<'_>) -> impl Iterator<Item = (&'a String, &'a Option<Platform>)> {
     let of =
-        |upstream: &&Upstream| platforms.iter().map(|platform| on(&upstream.reference, platform)).collect();
-    upstreams.iter().flat_map::<Vec<String>, _>(of).collect()
+        |upstream: &'a &Upstream| upstreams.platforms.iter().map(|platform| (&upstream.reference, platform));
+    upstreams.images.iter().flat_map(of)
 }
 
 /// The builder and the engine in use.
@@ -161,13 +150,8 @@ fn engine(context: &Context) -> String {
     format!("{builder}|{}|{}", variable("DOCKER_HOST"), variable("DOCKER_CONTEXT"))
 }
 
-fn resolve(
-    upstreams: &[&Upstream],
-    platforms: &[Option<Platform>],
-    context: &Context,
-) -> Result<(BaseSource, String)> {
-    let all = upstreams.iter().flat_map(|upstream| platforms.iter().map(|one| (&upstream.reference, one)));
-    for (reference, platform) in all {
+fn resolve(upstreams: &NeededUpstreams<'_>, context: &Context) -> Result<(BaseSource, String)> {
+    for (reference, platform) in pairs(upstreams) {
         let ask = || context.docker.resolves(reference, platform.as_ref());
         let mut result = ask()?;
         if matches!(&result, Err(stderr) if Cause::of_registry(stderr).class().is_transient()) {
@@ -242,15 +226,15 @@ pub fn host_contexts(upstreams: &[&Upstream], runner: &Runner) -> Result<BTreeMa
 ///
 /// # Errors
 /// When a stand-in copies this machine's programs, which do not run on one of the platforms.
-pub fn require_stand_ins(upstreams: &[&Upstream], platforms: &[Option<Platform>]) -> Result<(), Failure> {
-    let Some(platform) = platforms.iter().flatten().find(|platform| platform.is_emulated()) else {
+pub fn require_stand_ins(upstreams: &NeededUpstreams<'_>) -> Result<(), Failure> {
+    let Some(platform) = upstreams.platforms.iter().flatten().find(|platform| platform.is_emulated()) else {
         return Ok(());
     };
     let copies = |upstream: &&&Upstream| {
         let StandIn::Dockerfile { contexts, emulated: None, .. } = &upstream.stand_in else { return false };
         !contexts.is_empty()
     };
-    let Some(upstream) = upstreams.iter().find(copies) else { return Ok(()) };
+    let Some(upstream) = upstreams.images.iter().find(copies) else { return Ok(()) };
     let reference = &upstream.reference;
     Err(Failure::new(
         FailureClass::Manifest,

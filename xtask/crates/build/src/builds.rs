@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::Result;
 
 use crate::bake::{BakeOutcome, BuildOptions, bake};
-use crate::bases::{self, BasesMode, OWN_PLATFORM};
+use crate::bases::{self, BasesMode};
 use crate::comparison::measure;
 use crate::environment::BuildEnvironment;
 use crate::failure::combined;
@@ -22,7 +22,8 @@ use crate::reuse::pull::PulledImage;
 use crate::reuse::seen::Seen;
 use crate::reuse::{Remaining, Reuse};
 use crate::timings::Timings;
-use crate::{large_contexts, other_builders, shared_cache, timings, upstreams};
+use crate::upstreams::{self, NeededUpstreams};
+use crate::{large_contexts, other_builders, shared_cache, timings};
 use engine::context::Context;
 use engine::environment::require_engine;
 use engine::images::Image;
@@ -30,7 +31,7 @@ use host::failure::{Failure, FailureClass, class_of};
 use host::files::Lock;
 use host::plural::count;
 use model::image_ref::repository_of;
-use model::manifest::{Manifest, Upstream};
+use model::manifest::Manifest;
 
 /// Maximum attempts when other runs remove built images.
 const ROUNDS: usize = 3;
@@ -64,8 +65,7 @@ pub fn images(
     context: &Context,
 ) -> Result<BuiltImages> {
     let _lock = Lock::take(&context.repository.lock())?;
-    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let platforms = request.built_platforms();
+    let upstreams = upstreams::of_request(manifest, request, &context.repository);
     let publisher = Publisher::new(&manifest.project, options.break_lock, context);
     if options.keeps_images()
         && let Some(built) = up_to_date(manifest, request, &upstreams, mode, options, context)
@@ -76,8 +76,7 @@ pub fn images(
     shared_cache::require_writer(options.cache.as_ref(), context)?;
     publisher.recover()?;
     other_builders::recover(&manifest.project, context)?;
-    let environment =
-        BuildEnvironment::prepare(manifest, &upstreams, &platforms, mode, &options.packages, context)?;
+    let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }
@@ -124,13 +123,12 @@ pub fn images(
 fn up_to_date(
     manifest: &Manifest,
     request: &BuildRequest<'_>,
-    upstreams: &[&Upstream],
+    upstreams: &NeededUpstreams<'_>,
     mode: BasesMode,
     options: &BuildOptions,
     context: &Context,
 ) -> Option<BuiltImages> {
-    let platforms = request.built_platforms();
-    let source = bases::known(mode, upstreams, &platforms, context)?;
+    let source = bases::known(mode, upstreams, context)?;
     let (tags, environment) = thread::scope(|scope| {
         let tags = scope.spawn(|| context.docker.list_tags());
         let environment = BuildEnvironment::detect(upstreams, source, &options.packages, context);
@@ -259,10 +257,9 @@ pub fn service_tests(
 ) -> Result<usize> {
     require_engine(context)?;
     let _lock = Lock::take(&context.repository.lock())?;
-    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
+    let upstreams = upstreams::of_request(manifest, request, &context.repository);
     let period = PackageDateChoice::default();
-    let environment =
-        BuildEnvironment::prepare(manifest, &upstreams, &request.built_platforms(), mode, &period, context)?;
+    let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, &period, context)?;
     let planner = Planner::new(manifest, &environment, &context.repository);
     let plan = planner.service_tests(&request.services, request.default_edition);
     if plan.requested().is_empty() {
@@ -312,5 +309,5 @@ fn environment(
 ) -> Result<BuildEnvironment> {
     let upstreams = upstreams::of_dockerfiles(manifest, dockerfiles, &context.repository);
     let period = PackageDateChoice::default();
-    BuildEnvironment::prepare(manifest, &upstreams, OWN_PLATFORM, mode, &period, context)
+    BuildEnvironment::prepare(manifest, &upstreams, mode, &period, context)
 }

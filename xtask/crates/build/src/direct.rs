@@ -83,10 +83,8 @@ pub fn build_and_push(
     require_engine(context)?;
     require_pushing_builder(context)?;
     shared_cache::require_writer(options.cache.as_ref(), context)?;
-    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let platforms = request.built_platforms();
-    let environment =
-        BuildEnvironment::prepare(manifest, &upstreams, &platforms, mode, &options.packages, context)?;
+    let upstreams = upstreams::of_request(manifest, request, &context.repository);
+    let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, &options.packages, context)?;
     if options.packages == PackageDateChoice::Refresh {
         package_date::remember_refresh(&environment.packages, &context.repository)?;
     }

@@ -10,11 +10,11 @@ use crate::bases::{self, BaseSource, BasesMode};
 use crate::bootstrap::bootstrap;
 use crate::package_date::{self, PackageDate, PackageDateChoice};
 use crate::publish::run_tags;
+use crate::upstreams::NeededUpstreams;
 use engine::context::Context;
 use engine::environment::require_reachable_builder;
 use engine::trust::Trust;
-use model::manifest::{Manifest, Upstream};
-use model::platform::Platform;
+use model::manifest::Manifest;
 
 /// The environment of a build.
 #[derive(Debug, Clone)]
@@ -40,18 +40,17 @@ impl BuildEnvironment {
     /// When the bases cannot be obtained.
     pub fn prepare(
         manifest: &Manifest,
-        upstreams: &[&Upstream],
-        platforms: &[Option<Platform>],
+        upstreams: &NeededUpstreams<'_>,
         mode: BasesMode,
         packages: &PackageDateChoice,
         context: &Context,
     ) -> Result<BuildEnvironment> {
         require_reachable_builder(context)?;
-        let choice = bases::choose(mode, upstreams, platforms, context)?;
+        let choice = bases::choose(mode, upstreams, context)?;
         let environment = BuildEnvironment::detect(upstreams, choice.source, packages, context)?;
         if choice.source == BaseSource::StandIn {
-            bases::require_stand_ins(upstreams, platforms)?;
-            bootstrap(manifest, platforms, environment.packages.time(), context)?;
+            bases::require_stand_ins(upstreams)?;
+            bootstrap(manifest, &upstreams.platforms, environment.packages.time(), context)?;
         }
         Ok(environment)
     }
@@ -61,7 +60,7 @@ impl BuildEnvironment {
     /// # Errors
     /// When the toolchain that a stand-in copies is missing.
     pub fn detect(
-        upstreams: &[&Upstream],
+        upstreams: &NeededUpstreams<'_>,
         bases: BaseSource,
         packages: &PackageDateChoice,
         context: &Context,
@@ -70,7 +69,7 @@ impl BuildEnvironment {
             let revision = scope.spawn(|| context.git().revision());
             let host_contexts = match bases {
                 BaseSource::Upstream => Ok(BTreeMap::new()),
-                BaseSource::StandIn => bases::host_contexts(upstreams, &context.docker.runner),
+                BaseSource::StandIn => bases::host_contexts(&upstreams.images, &context.docker.runner),
             };
             (host_contexts, revision.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });

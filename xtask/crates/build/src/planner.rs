@@ -12,12 +12,11 @@ use crate::package_date;
 use crate::plan::{BuildPlan, PlannedImage};
 use crate::request::{BuildRequest, ServiceImage, TaggedImage};
 use crate::target_settings;
-use crate::upstreams::references;
+use crate::upstreams;
 use engine::bake::{Definition, Group, Target};
-use host::files;
 use host::paths::Repository;
 use model::build_args::usage;
-use model::dockerfile;
+use model::dockerfile::References;
 use model::edition::Edition;
 use model::image_ref::{ImageRef, Tag};
 use model::manifest::{Build, Manifest, Service, StackTest, StandIn, Upstream};
@@ -194,7 +193,7 @@ impl<'a> Planner<'a> {
         let root = self.repository.root();
         let mut target = match &build.inline {
             Some(text) => {
-                let contexts = self.contexts_of(&dockerfile::references(text));
+                let contexts = self.contexts_of(text);
                 let declares_date = usage(text, package_date::ARGUMENT).is_declared();
                 Target { dockerfile_inline: Some(text.clone()), ..self.bare(contexts, declares_date) }
             }
@@ -253,19 +252,31 @@ impl<'a> Planner<'a> {
 
     /// The target of a Dockerfile with the root as its context.
     fn target(&mut self, dockerfile: &str) -> Target {
-        let contexts = self.contexts_of(&references(self.repository, dockerfile));
-        let declares_date = self.declares_package_date(dockerfile);
+        let text = upstreams::text(self.repository, dockerfile).unwrap_or_default();
+        let contexts = self.contexts_of(&text);
+        let declares_date = usage(&text, package_date::ARGUMENT).is_declared();
         Target { dockerfile: Some(dockerfile.to_owned()), ..self.bare(contexts, declares_date) }
     }
 
-    /// A context for each image that another target provides.
-    fn contexts_of(&mut self, references: &BTreeSet<String>) -> BTreeMap<String, String> {
+    /// A context for each image that another target provides. BuildKit looks for `NAME::PLATFORM` first, then for `NAME`: if stages on
+    /// the builder's own platform start from an image, `NAME` is the image for that platform.
+    fn contexts_of(&mut self, dockerfile: &str) -> BTreeMap<String, String> {
+        let References { target, native } = References::of(dockerfile);
         let mut contexts = BTreeMap::new();
-        for reference in references {
-            if let Some(name) = self.provider(reference) {
-                contexts.insert(reference.clone(), format!("target:{name}"));
-            }
+        for reference in target {
+            let name = self.provider(&reference).map(|name| format!("target:{name}"));
+            let key = match &self.platform {
+                Some(platform) if native.contains(&reference) => format!("{reference}::{platform}"),
+                _ => reference,
+            };
+            contexts.extend(name.map(|name| (key, name)));
         }
+        let platform = self.platform.take();
+        for reference in native {
+            let name = self.provider(&reference).map(|name| format!("target:{name}"));
+            contexts.extend(name.map(|name| (reference, name)));
+        }
+        self.platform = platform;
         contexts
     }
 
@@ -292,11 +303,6 @@ impl<'a> Planner<'a> {
     /// A target's name for the current platform.
     fn on_platform(&self, name: &str) -> String {
         format!("{name}{}", self.platform.as_ref().map(Platform::suffix).unwrap_or_default())
-    }
-
-    fn declares_package_date(&self, dockerfile: &str) -> bool {
-        let text = self.repository.file(dockerfile).and_then(|file| files::read(&file).ok());
-        text.is_some_and(|text| usage(&text, package_date::ARGUMENT).is_declared())
     }
 
     /// The target that builds a reference, added on first use; `None` if it comes from a registry.

@@ -72,14 +72,13 @@ pub fn build_again(
     context: &Context,
 ) -> Result<Reproducibility> {
     let _lock = Lock::take(&context.repository.lock())?;
-    let upstreams = upstreams::of_builds(manifest, &request.builds(), &context.repository);
-    let platforms = request.built_platforms();
+    let upstreams = upstreams::of_request(manifest, request, &context.repository);
     // The first build recorded the time of `--refresh`.
     let packages = match &options.packages {
         PackageDateChoice::Refresh => PackageDateChoice::default(),
         choice => choice.clone(),
     };
-    let environment = BuildEnvironment::prepare(manifest, &upstreams, &platforms, mode, &packages, context)?;
+    let environment = BuildEnvironment::prepare(manifest, &upstreams, mode, &packages, context)?;
     let mut plan = Planner::new(manifest, &environment, &context.repository).images(request);
     let images = std::mem::take(&mut plan.images);
     let is_built = |image: &PlannedImage| built.iter().any(|other| other.image == image.tagged.image);

@@ -1,56 +1,84 @@
-//! Which upstream images Dockerfiles start from, directly or through the project's own bases.
+//! Which upstream images Dockerfiles start from, directly or through the project's own bases, and for which platforms.
 
 use std::collections::BTreeSet;
 
+use crate::request::BuildRequest;
 use host::files;
 use host::paths::Repository;
-use model::dockerfile;
-use model::manifest::{Build, Manifest, Upstream};
+use model::dockerfile::{self, References};
+use model::manifest::{Manifest, Upstream};
+use model::platform::Platform;
 
-/// The declared upstream images that these builds need.
-pub fn of_builds<'m>(
-    manifest: &'m Manifest,
-    builds: &[&Build],
-    repository: &Repository,
-) -> Vec<&'m Upstream> {
-    let inline = builds.iter().filter_map(|build| build.inline.as_deref());
-    let found = inline.flat_map(dockerfile::references).collect();
-    let files: Vec<&str> = builds.iter().filter_map(|build| build.file()).collect();
-    needed(manifest, &files, found, repository)
+/// The declared upstream images that a build needs.
+#[derive(Debug)]
+pub struct NeededUpstreams<'m> {
+    /// The images.
+    pub images: Vec<&'m Upstream>,
+    /// The platforms that each is needed for; `None` is the engine's own.
+    pub platforms: Vec<Option<Platform>>,
 }
 
-/// The declared upstream images that these Dockerfiles need.
+impl<'m> NeededUpstreams<'m> {
+    /// These images for the engine's own platform.
+    pub fn here(images: Vec<&'m Upstream>) -> NeededUpstreams<'m> {
+        NeededUpstreams { images, platforms: vec![None] }
+    }
+}
+
+/// The upstream images of a request.
+pub fn of_request<'m>(
+    manifest: &'m Manifest,
+    request: &BuildRequest<'_>,
+    repository: &Repository,
+) -> NeededUpstreams<'m> {
+    let builds = request.builds();
+    let inline = builds.iter().filter_map(|build| build.inline.clone());
+    let files = builds.iter().filter_map(|build| build.file());
+    let texts = inline.chain(files.filter_map(|path| text(repository, path))).collect();
+    needed(manifest, texts, request.built_platforms(), repository)
+}
+
+/// The upstream images of these Dockerfiles, for the engine's own platform.
 pub fn of_dockerfiles<'m>(
     manifest: &'m Manifest,
     dockerfiles: &[&str],
     repository: &Repository,
-) -> Vec<&'m Upstream> {
-    needed(manifest, dockerfiles, BTreeSet::new(), repository)
+) -> NeededUpstreams<'m> {
+    let texts = dockerfiles.iter().filter_map(|path| text(repository, path)).collect();
+    needed(manifest, texts, vec![None], repository)
 }
 
+/// Follows these Dockerfiles and those of the bases that they name.
 fn needed<'m>(
     manifest: &'m Manifest,
-    dockerfiles: &[&str],
-    mut found: BTreeSet<String>,
+    mut queue: Vec<String>,
+    mut platforms: Vec<Option<Platform>>,
     repository: &Repository,
-) -> Vec<&'m Upstream> {
-    let base = |reference: &String| manifest.bases.iter().find(|base| base.reference == *reference);
-    let bases = found.iter().filter_map(base).map(|base| base.dockerfile.as_str());
-    let mut queue: Vec<&str> = dockerfiles.iter().copied().chain(bases).collect();
-    while let Some(path) = queue.pop() {
-        for reference in references(repository, path) {
+) -> NeededUpstreams<'m> {
+    let mut found = BTreeSet::new();
+    while let Some(dockerfile) = queue.pop() {
+        let References { target, native } = References::of(&dockerfile);
+        if !native.is_empty() && !platforms.contains(&None) {
+            platforms.push(None);
+        }
+        for reference in target.into_iter().chain(native) {
             if !found.contains(&reference) {
-                queue.extend(base(&reference).map(|base| base.dockerfile.as_str()));
+                let base = manifest.bases.iter().find(|base| base.reference == reference);
+                queue.extend(base.and_then(|base| text(repository, &base.dockerfile)));
                 found.insert(reference);
             }
         }
     }
-    manifest.upstreams.iter().filter(|upstream| found.contains(&upstream.reference)).collect()
+    let images = manifest.upstreams.iter().filter(|upstream| found.contains(&upstream.reference)).collect();
+    NeededUpstreams { images, platforms }
 }
 
 /// The images that a Dockerfile names; empty if the file cannot be read.
 pub fn references(repository: &Repository, path: &str) -> BTreeSet<String> {
-    // The manifest has been validated: if a file is gone since then, bake fails with its name.
-    let text = repository.file(path).and_then(|file| files::read(&file).ok());
-    text.map(|text| dockerfile::references(&text)).unwrap_or_default()
+    text(repository, path).map(|text| dockerfile::references(&text)).unwrap_or_default()
+}
+
+/// A Dockerfile. The manifest has been validated: if a file is gone since then, bake fails with its name.
+pub fn text(repository: &Repository, path: &str) -> Option<String> {
+    repository.file(path).and_then(|file| files::read(&file).ok())
 }

@@ -4,8 +4,28 @@ use std::collections::{BTreeSet, HashMap};
 
 /// The external images a Dockerfile names, such as `python:3.13-slim`; not `scratch`, and not references with variables.
 pub fn references(text: &str) -> BTreeSet<String> {
-    read(text).1
+    let References { target, native } = References::of(text);
+    target.into_iter().chain(native).collect()
 }
+
+/// The external images a Dockerfile names, by the platform that they are needed for. An image may be needed for both.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct References {
+    /// For the platform of the image that is built.
+    pub target: BTreeSet<String>,
+    /// For the builder's own platform: `FROM --platform=$BUILDPLATFORM`.
+    pub native: BTreeSet<String>,
+}
+
+impl References {
+    /// Those of a Dockerfile.
+    pub fn of(text: &str) -> References {
+        read(text).1
+    }
+}
+
+/// How FROM names the builder's platform.
+const BUILD_PLATFORM: [&str; 2] = ["--platform=$BUILDPLATFORM", "--platform=${BUILDPLATFORM}"];
 
 /// The frontend image of a Dockerfile: its `# syntax=` directive (Dockerfile reference, "Parser directives"). Directives precede
 /// everything else, each at most once.
@@ -33,16 +53,19 @@ pub fn stages(text: &str) -> BTreeSet<String> {
 }
 
 /// Stages and external images.
-fn read(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+fn read(text: &str) -> (BTreeSet<String>, References) {
     let mut stages = BTreeSet::new();
-    let mut found = BTreeSet::new();
+    let mut found = References::default();
     for (_, instruction) in instructions(text) {
         let mut words = instruction.split_whitespace();
         let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
         if keyword == "FROM" {
-            let mut words = words.filter(|word| !word.starts_with("--"));
+            let (flags, words): (Vec<&str>, Vec<&str>) = words.partition(|word| word.starts_with("--"));
+            let is_native = flags.iter().any(|flag| BUILD_PLATFORM.contains(flag));
+            let mut words = words.into_iter();
             if let Some(image) = words.next() {
-                note(image, &stages, &mut found);
+                let found = if is_native { &mut found.native } else { &mut found.target };
+                note(image, &stages, found);
             }
             if let (Some(word), Some(stage)) = (words.next(), words.next())
                 && word.eq_ignore_ascii_case("as")
@@ -52,7 +75,7 @@ fn read(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
         } else if matches!(keyword.as_str(), "COPY" | "ADD" | "RUN") {
             for flag in words.take_while(|word| word.starts_with("--")) {
                 for image in flag_images(flag) {
-                    note(image, &stages, &mut found);
+                    note(image, &stages, &mut found.target);
                 }
             }
         }
@@ -215,6 +238,16 @@ mod tests {
 
     fn of(text: &str) -> Vec<String> {
         references(text).into_iter().collect()
+    }
+
+    #[test]
+    fn stages_on_the_builders_platform_are_told_apart() {
+        let text = "FROM --platform=$BUILDPLATFORM rust:1 AS a\nfrom --platform=${BUILDPLATFORM} node:20\n\
+                    FROM --platform=$TARGETPLATFORM debian:12\nFROM --platform=$BUILDPLATFORM a\n\
+                    FROM --platform=linux/amd64 nginx:1\nCOPY --from=golang:1 /a /b\nFROM rust:1\n";
+        let References { target, native } = References::of(text);
+        assert_eq!(native, ["node:20", "rust:1"].map(str::to_owned).into());
+        assert_eq!(target, ["debian:12", "golang:1", "nginx:1", "rust:1"].map(str::to_owned).into());
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::checklist::context::CheckContext;
 use crate::checklist::listing::images;
 use crate::checklist::newest::{self, PackageRegistry, VersionState};
 use crate::checklist::report::{ItemAnswer, ItemFault};
-use build::bases::{self, BaseSource, BasesMode, OWN_PLATFORM};
+use build::bases::{self, BaseSource, BasesMode};
+use build::upstreams::NeededUpstreams;
 use check::report::Subject;
 use contents::owner::OwnerKind;
 use host::failure::{Failure, FailureClass};
@@ -22,12 +23,12 @@ fn rebuild() -> String {
 pub(super) fn bases(checks: &CheckContext<'_>) -> Result<ItemAnswer> {
     let mut answer = ItemAnswer::now(checks.missing_images(&checks.request.editions)?, Vec::new());
     packages(checks, &mut answer)?;
-    let upstreams: Vec<&Upstream> = checks.manifest.upstreams.iter().collect();
-    match bases::choose(BasesMode::Auto, &upstreams, OWN_PLATFORM, checks.context)?.source {
+    let upstreams = NeededUpstreams::here(checks.manifest.upstreams.iter().collect());
+    match bases::choose(BasesMode::Auto, &upstreams, checks.context)?.source {
         BaseSource::StandIn => answer.evidence.push(
             "base images are stand-ins made from Debian packages: no registry to compare with".to_owned(),
         ),
-        BaseSource::Upstream => upstream_digests(checks, &upstreams, &mut answer)?,
+        BaseSource::Upstream => upstream_digests(checks, &upstreams.images, &mut answer)?,
     }
     Ok(answer)
 }
