@@ -2,17 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::args::{self, Format};
 use crate::image_args::{self, OneVariant, ServiceImageArgs};
 use crate::image_sources::PlatformArgs;
 use crate::images_from::ImagesFrom;
 use contents::contents_view::ContentsView;
-use contents::record::Contents;
+use contents::image::ImageSource;
+use contents::owned_files::OwnedFiles;
+use contents::record::{Contents, short_digest};
 use contents::sbom;
 use contents::sources::analyze_source;
+use contents::use_shares::ImageUse;
+use contents::use_view::UseView;
+use contents::used::{FoundUse, UseRecord};
 use engine::context::Context;
+use host::failure::{Failure, FailureClass};
+use host::program::PROGRAM;
 use host::render;
 
 /// Explain every byte of an image: layers, owners, waste, opportunities
@@ -40,6 +47,9 @@ pub struct Args {
     /// Also write a bill of materials (CycloneDX 1.6, JSON) to this file; `-` prints it instead of the analysis
     #[arg(long, value_name = "FILE")]
     sbom: Option<PathBuf>,
+    /// Show instead how much of it `trace` saw opened, by owner
+    #[arg(long, conflicts_with = "sbom")]
+    used: bool,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -56,7 +66,9 @@ const EXAMPLES: &str = "Examples:
   # Analyze an archive of `docker save`, or an OCI layout
   cargo xtask analyze debian.tar
   # Write a bill of materials (CycloneDX) too
-  cargo xtask analyze api --sbom api.cdx.json";
+  cargo xtask analyze api --sbom api.cdx.json
+  # Show which of its bytes are used, after `trace api`
+  cargo xtask analyze api --used";
 
 /// Analyzes an image and prints its record.
 ///
@@ -68,6 +80,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let (variant, platform) = (args.variant.map(OneVariant::resolve), args.platform.resolve()?);
     let context = &args.images.context(platform.as_ref(), context)?;
     let source = image_args::find(manifest, &args.image, variant, &args.service, platform.as_ref(), context)?;
+    if args.used {
+        return print_use(&source, args, context);
+    }
     let contents = analyze_source(&source, manifest, context)?;
     if let Some(file) = &args.sbom {
         let project = manifest.map_or("images", |manifest| &manifest.project);
@@ -85,4 +100,25 @@ fn write_sbom(contents: &Contents, project: &str, file: &Path, context: &Context
     context.terminal.write_file(file, json.as_bytes())?;
     context.terminal.say(format!("bill of materials: {}", file.display()));
     Ok(())
+}
+
+/// Prints what `trace` recorded of an image.
+fn print_use(source: &ImageSource, args: &Args, context: &Context) -> Result<()> {
+    let ImageSource::Engine(image) = source else {
+        bail!(Failure::usage("--used needs an image in the engine: `trace` runs only these"));
+    };
+    let what = match UseRecord::find(&image.reference, &image.image.id, &context.repository) {
+        FoundUse::Current(record) => {
+            let usage = ImageUse::of(&record, &OwnedFiles::of(image, context)?);
+            context.terminal.print(args.format.of(&UseView { usage: &usage, top: args.top })?);
+            return Ok(());
+        }
+        FoundUse::Stale(record) => {
+            let (old, new) = (short_digest(&record.id), short_digest(&image.image.id));
+            format!("the trace of {} is stale: it is of another image ({old}, now {new})", image.reference)
+        }
+        FoundUse::Missing => format!("{} was not traced", image.reference),
+    };
+    let remedy = format!("{PROGRAM} trace {}", args.image);
+    Err(Failure::new(FailureClass::Failed, what, remedy).into())
 }

@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use crate::help::Replacements;
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, estimate,
-    init, measure, push, relay, release_check, report, smoke_test, test, verify, vulnerabilities, why,
+    init, measure, push, relay, release_check, report, smoke_test, test, trace, verify, vulnerabilities, why,
 };
 use engine::builder::Builder;
 use engine::context::Context;
@@ -95,6 +95,7 @@ enum Command {
     Doctor(doctor::Args),
     Init(init::Args),
     Measure(measure::Args),
+    Trace(trace::Args),
     #[command(visible_alias = "smoke")]
     SmokeTest(smoke_test::Args),
     Test(test::Args),
@@ -293,6 +294,7 @@ impl Run for Command {
             Command::Doctor(args) => doctor::run(args, context),
             Command::Init(args) => init::run(args, context),
             Command::Measure(args) => measure::run(args, context),
+            Command::Trace(args) => trace::run(args, context),
             Command::SmokeTest(args) => smoke_test::run(args, context),
             Command::Test(args) => test::run(args, context),
             Command::Push(args) => push::run(args, context),

@@ -28,6 +28,7 @@ mod release_check;
 mod report;
 mod smoke_test;
 mod test;
+mod trace;
 mod verify;
 mod vulnerabilities;
 mod why;

@@ -1,9 +1,13 @@
 //! What the files of an image were used for, as `trace` recorded it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use host::files;
+use host::paths::Repository;
 use model::bytes::Bytes;
 
 /// Version of the record's format.
@@ -22,8 +26,8 @@ pub struct UseRecord {
     pub id: String,
     /// In the order they ran; [`FileUse::phases`] counts from 0.
     pub phases: Vec<UsePhase>,
-    /// The files that were opened at least once, by path from the image's root, without slashes at its ends and with symbolic links
-    /// resolved.
+    /// The files of the image that were opened at least once, by path from the image's root, without slashes at its ends and with
+    /// symbolic links resolved. A file with several names (hard links) has the first of them.
     pub files: BTreeMap<String, FileUse>,
 }
 
@@ -31,7 +35,7 @@ pub struct UseRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UsePhase {
-    /// From its start until it is healthy.
+    /// From its start until it is healthy. Its health check belongs here: `trace` lets it run until it passes, and not again.
     Start,
     /// Afterwards, without requests.
     Idle,
@@ -51,8 +55,91 @@ pub enum UsePhase {
 pub struct FileUse {
     /// Its size.
     pub bytes: Bytes,
-    /// The phases in which it was opened, by index.
+    /// The phases in which it was opened or read, by index.
     pub phases: BTreeSet<usize>,
     /// Whether it was read with read(2). Memory-mapped files, such as libraries, are opened but not read.
     pub read: bool,
+}
+
+/// What is recorded of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundUse {
+    /// A record of this very image.
+    Current(UseRecord),
+    /// Only a record of an older image with the same reference, which says nothing about this one.
+    Stale(UseRecord),
+    /// Nothing.
+    Missing,
+}
+
+impl UseRecord {
+    /// Stores the record; it replaces an older one of the same reference.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn store(&self, repository: &Repository) -> Result<()> {
+        let json = serde_json::to_vec(self).with_context(|| format!("the record of {}", self.image))?;
+        files::write_atomically(&repository.uses().join(file_name(&self.image)), &json)
+    }
+
+    /// What is recorded of the image with this reference and ID. Records that this version cannot read count as missing.
+    pub fn find(reference: &str, id: &str, repository: &Repository) -> FoundUse {
+        let Ok(entries) = fs::read_dir(repository.uses()) else { return FoundUse::Missing };
+        let mut stale = None;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let Ok(bytes) = fs::read(&path) else { continue };
+            let Ok(record) = serde_json::from_slice::<UseRecord>(&bytes) else { continue };
+            if record.schema != SCHEMA {
+                continue;
+            }
+            if record.id == id {
+                return FoundUse::Current(record);
+            }
+            if record.image == reference {
+                stale = Some(record);
+            }
+        }
+        stale.map_or(FoundUse::Missing, FoundUse::Stale)
+    }
+}
+
+/// A reference as a file name: only one reference gives a name.
+fn file_name(reference: &str) -> String {
+    let mut name = String::new();
+    for byte in reference.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => name.push(char::from(byte)),
+            byte => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    format!("{name}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_another_id_is_stale() {
+        let folder = tempfile::tempdir().unwrap();
+        files::write_atomically(&folder.path().join("images.toml"), b"").unwrap();
+        let repository = Repository::locate(Some(folder.path())).unwrap();
+        let find = |reference: &str, id: &str| UseRecord::find(reference, id, &repository);
+        assert_eq!(find("host/a:1", "sha256:1"), FoundUse::Missing);
+        let record = UseRecord {
+            schema: SCHEMA,
+            subject: "a".to_owned(),
+            image: "host/a:1".to_owned(),
+            id: "sha256:1".to_owned(),
+            phases: vec![UsePhase::Start, UsePhase::Probe { group: "a".to_owned(), probe: "p".to_owned() }],
+            files: BTreeMap::from([("bin/x".to_owned(), FileUse::default())]),
+        };
+        record.store(&repository).unwrap();
+        assert_eq!(find("host/a:1", "sha256:1"), FoundUse::Current(record.clone()));
+        assert_eq!(find("other", "sha256:1"), FoundUse::Current(record.clone()), "another name of the image");
+        assert_eq!(find("host/a:1", "sha256:2"), FoundUse::Stale(record.clone()));
+        assert_eq!(find("other", "sha256:2"), FoundUse::Missing);
+        UseRecord { schema: SCHEMA + 1, ..record }.store(&repository).unwrap();
+        assert_eq!(find("host/a:1", "sha256:1"), FoundUse::Missing);
+    }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::docker::Docker;
+use crate::images::GraphDriver;
 use crate::inspect::ContainerConfig;
 use crate::labels;
 use crate::signs::{failed, unexpected_error};
@@ -28,6 +29,8 @@ pub struct ContainerInspect {
     pub host_config: HostConfig,
     /// Whether it runs, and since when.
     pub state: ContainerState,
+    /// Where its file system is mounted.
+    pub graph_driver: GraphDriver,
     /// How often its restart policy has restarted it since it was last started explicitly.
     pub restart_count: u32,
 }
@@ -44,6 +47,8 @@ impl ContainerInspect {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HostConfig {
+    /// The name of its OCI runtime, such as `runc`.
+    pub runtime: String,
     /// `--read-only`.
     pub readonly_rootfs: bool,
     /// `--privileged`.

@@ -43,7 +43,7 @@ pub struct Image {
     pub graph_driver: GraphDriver,
 }
 
-/// The storage driver of an image.
+/// The storage driver of an image or a container.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct GraphDriver {

@@ -48,6 +48,7 @@ pub mod registry;
 pub mod registry_client;
 pub mod registry_images;
 pub mod remote_image;
+pub mod runtimes;
 pub mod save;
 pub mod side_engine;
 pub mod signs;

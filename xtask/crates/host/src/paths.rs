@@ -139,6 +139,11 @@ impl Repository {
         self.state("records").join(format!("{kind}{dash}{edition}.json"))
     }
 
+    /// What `trace` recorded: one file per image.
+    pub fn uses(&self) -> PathBuf {
+        self.state("uses")
+    }
+
     /// Full build logs, one file per target.
     pub fn logs(&self) -> PathBuf {
         self.state("logs")

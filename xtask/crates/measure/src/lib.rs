@@ -21,4 +21,5 @@ mod self_cost;
 pub mod series;
 mod session;
 mod stack_run;
+pub mod trace;
 pub mod view;

@@ -290,6 +290,23 @@ impl Project {
         cmd.args(self.only.iter().cloned()).start(lock)
     }
 
+    /// `docker compose create`: the containers, not started.
+    ///
+    /// # Errors
+    /// When Compose fails.
+    pub fn create(&self) -> Result<()> {
+        let cmd = self.cmd(["--progress", "plain", "up", "--no-start", "--no-build"]);
+        Ok(cmd.args(self.only.iter().cloned()).read().map(drop)?)
+    }
+
+    /// `docker compose stop`: SIGTERM, and SIGKILL to those that do not end in time.
+    ///
+    /// # Errors
+    /// When Compose fails.
+    pub fn stop(&self) -> Result<()> {
+        Ok(self.cmd(["--progress", "plain", "stop"]).read().map(drop)?)
+    }
+
     /// Starts `docker compose restart`; `lock` is used as in [`Project::up`].
     ///
     /// # Errors

@@ -44,6 +44,26 @@ impl<'m> ProbePlan<'m> {
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
     }
 
+    /// The services that no probe asks.
+    ///
+    /// # Errors
+    /// When nothing is asked at all.
+    pub fn unasked(&self) -> Result<Vec<&'m str>, Failure> {
+        let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
+        if self.groups.is_empty() {
+            let what = format!(
+                "no probe asks {}: a start alone does not show what a service needs",
+                names.join(", ")
+            );
+            let remedy = "declare [[service.NAME.probe]] in the manifest, or name services that have probes";
+            return Err(Failure::new(FailureClass::Failed, what, remedy));
+        }
+        let asked = |name: &str| {
+            self.groups.iter().flat_map(|group| &group.probes).any(|probe| probe.service == name)
+        };
+        Ok(names.into_iter().filter(|name| !asked(name)).collect())
+    }
+
     /// The services without a probe or a health check.
     pub(crate) fn unprobed(&self, health: &[ProbeOutcome]) -> Vec<String> {
         let probes = || self.groups.iter().flat_map(|group| &group.probes);

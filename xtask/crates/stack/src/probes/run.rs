@@ -38,6 +38,9 @@ pub struct ProbeResult<'m> {
     pub answer: Option<HttpResponse>,
 }
 
+/// Called after each probe with its outcome, before the next is sent.
+pub type AfterProbe<'a> = &'a mut dyn FnMut(&ProbeOutcome) -> Result<()>;
+
 /// Waits until no service is starting, for at most `timeout`, then sends all probes.
 ///
 /// # Errors
@@ -49,9 +52,24 @@ pub fn run<'m>(
     timeout: Duration,
     context: &Context,
 ) -> Result<(ProbeReport, Vec<ProbeResult<'m>>)> {
+    observed(plan, project, values, timeout, context, &mut |_| Ok(()))
+}
+
+/// Like [`run`], and calls `after` after each probe.
+///
+/// # Errors
+/// As for [`run`], and those of `after`.
+pub fn observed<'m>(
+    plan: &ProbePlan<'m>,
+    project: &Project,
+    values: &Values,
+    timeout: Duration,
+    context: &Context,
+    after: AfterProbe<'_>,
+) -> Result<(ProbeReport, Vec<ProbeResult<'m>>)> {
     let interrupt = &context.docker.runner.interrupt;
     let endpoints = endpoints::find(project, &plan.services, timeout, interrupt)?;
-    let results = send_all(plan, &endpoints, values, &context.docker.runner)?;
+    let results = send_each(plan, &endpoints, values, &context.docker.runner, after)?;
     let health = health::outcomes(plan, project, &endpoints, timeout, context)?;
     let running = containers(project, plan.manifest, &context.docker)?;
     let report = ProbeReport {
@@ -74,6 +92,16 @@ pub(crate) fn send_all<'m>(
     values: &Values,
     runner: &Runner,
 ) -> Result<Vec<ProbeResult<'m>>> {
+    send_each(plan, endpoints, values, runner, &mut |_| Ok(()))
+}
+
+fn send_each<'m>(
+    plan: &ProbePlan<'m>,
+    endpoints: &Endpoints,
+    values: &Values,
+    runner: &Runner,
+    after: AfterProbe<'_>,
+) -> Result<Vec<ProbeResult<'m>>> {
     let secrets = &runner.secrets;
     secrecy::hide_values(values, secrets);
     let policy = RetryPolicy::new(endpoints);
@@ -87,6 +115,7 @@ pub(crate) fn send_all<'m>(
             if let (true, Some(answer)) = (result.outcome.passed(), &result.answer) {
                 values.extend(probe.captured(answer));
             }
+            after(&result.outcome)?;
             results.push(result);
         }
     }

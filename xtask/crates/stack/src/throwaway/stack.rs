@@ -135,6 +135,30 @@ impl ThrowawayStack {
         change.execute().map(drop)
     }
 
+    /// Creates the containers without starting them; [`ThrowawayStack::up`] then starts these. Their health checks run until they
+    /// pass, and not again: later, they would mix with what is observed.
+    ///
+    /// # Errors
+    /// When the override file cannot be written, or Compose fails.
+    pub fn create(&mut self, deadline: Duration) -> Result<()> {
+        let checked = self
+            .configuration
+            .services
+            .iter()
+            .filter(|(_, service)| service.healthcheck.as_ref().is_none_or(|check| !check.disable));
+        // The start interval applies until the check passes, if the start period is not over by then.
+        let once = serde_json::json!({
+            "healthcheck": { "start_period": format!("{}s", deadline.as_secs()), "interval": "24h" }
+        });
+        let services: BTreeMap<&String, &Value> = checked.map(|(name, _)| (name, &once)).collect();
+        let text = serde_json::to_string(&BTreeMap::from([("services", services)]))?;
+        let file = self.folder.path().join("health.yml");
+        files::write_atomically(&file, text.as_bytes())?;
+        let isolation = self.folder.path().join("override.yml");
+        self.project = self.project.clone().files(self.own_files_and([isolation, file]));
+        self.project.create()
+    }
+
     /// Its Compose project.
     pub fn project(&self) -> &Project {
         &self.project

@@ -104,7 +104,10 @@ pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) ->
 }
 
 /// Only services of the Compose file can be started.
-fn refuse_outside_of_compose(services: &[&Service]) -> Result<()> {
+///
+/// # Errors
+/// The services that are not in it.
+pub fn refuse_outside_of_compose(services: &[&Service]) -> Result<()> {
     let outside = services.iter().filter(|service| service.compose.is_none());
     let names: Vec<&str> = outside.map(|service| service.name.as_str()).collect();
     if names.is_empty() {

@@ -1,0 +1,198 @@
+//! How much of an image was used, in all and by owner.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::owned_files::OwnedFiles;
+use crate::owner::OwnerKind;
+use crate::used::{FileUse, UsePhase, UseRecord};
+use model::bytes::Bytes;
+
+/// Bytes by what they were used for. Each byte counts once, so that the fields add up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedBytes {
+    /// Of files that were never opened.
+    pub never: Bytes,
+    /// Opened at the start, and not later.
+    pub start_only: Bytes,
+    /// Opened at the start, and again later.
+    pub start_and_later: Bytes,
+    /// First opened while the container was idle.
+    pub idle: Bytes,
+    /// First opened by a probe: without probes, they would not have been opened.
+    pub probes: Bytes,
+    /// Opened only while the container stopped.
+    pub stop: Bytes,
+}
+
+impl UsedBytes {
+    /// All bytes.
+    pub fn all(&self) -> Bytes {
+        self.never + self.opened()
+    }
+
+    /// Bytes of files that were opened at least once.
+    pub fn opened(&self) -> Bytes {
+        self.start_only + self.start_and_later + self.idle + self.probes + self.stop
+    }
+
+    /// Adds a file.
+    fn add(&mut self, bytes: Bytes, usage: Option<&FileUse>, phases: &[UsePhase]) {
+        let mut used = usage.iter().flat_map(|usage| &usage.phases).filter_map(|index| phases.get(*index));
+        let sum = match (used.next(), used.next()) {
+            (None, _) => &mut self.never,
+            (Some(UsePhase::Start), None) => &mut self.start_only,
+            (Some(UsePhase::Start), Some(_)) => &mut self.start_and_later,
+            (Some(UsePhase::Idle), _) => &mut self.idle,
+            (Some(UsePhase::Probe { .. }), _) => &mut self.probes,
+            (Some(UsePhase::Stop), _) => &mut self.stop,
+        };
+        *sum = *sum + bytes;
+    }
+}
+
+/// The use of an owner's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerUse {
+    /// The owner's kind.
+    pub kind: OwnerKind,
+    /// Its name.
+    pub name: String,
+    /// Its version, if it has one.
+    pub version: Option<String>,
+    /// Its bytes.
+    pub bytes: UsedBytes,
+}
+
+/// What only one probe opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeUse {
+    /// The service or scenario.
+    pub group: String,
+    /// The probe's name.
+    pub probe: String,
+    /// Bytes of files that were opened in no other phase.
+    pub bytes: Bytes,
+    /// The number of these files.
+    pub files: u64,
+    /// Their owners with these bytes, largest first.
+    pub owners: Vec<(String, Bytes)>,
+}
+
+/// The use of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageUse {
+    /// The service's name, or the image's reference.
+    pub subject: String,
+    /// The image's reference.
+    pub image: String,
+    /// Its ID.
+    pub id: String,
+    /// In all. Files that a later layer hides are not included: a container cannot open them.
+    pub bytes: UsedBytes,
+    /// By owner: those with the most bytes that were never opened first.
+    pub owners: Vec<OwnerUse>,
+    /// Probes that opened files which no other phase opened; most bytes first.
+    pub probes: Vec<ProbeUse>,
+}
+
+impl ImageUse {
+    /// The shares that a record gives.
+    pub fn of(record: &UseRecord, files: &OwnedFiles) -> ImageUse {
+        let mut bytes = UsedBytes::default();
+        let mut by_owner = vec![UsedBytes::default(); files.owners.len()];
+        let mut by_probe: BTreeMap<usize, (u64, BTreeMap<usize, Bytes>)> = BTreeMap::new();
+        for file in &files.files {
+            let usage = record.files.get(&file.path);
+            bytes.add(file.bytes, usage, &record.phases);
+            by_owner[file.owner].add(file.bytes, usage, &record.phases);
+            let mut phases = usage.iter().flat_map(|usage| &usage.phases);
+            if let (Some(only), None) = (phases.next(), phases.next()) {
+                let (count, owners) = by_probe.entry(*only).or_default();
+                let sum = owners.entry(file.owner).or_default();
+                (*count, *sum) = (*count + 1, *sum + file.bytes);
+            }
+        }
+        let owners = files.owners.iter().zip(by_owner).map(|(owner, bytes)| OwnerUse {
+            kind: owner.kind,
+            name: owner.name.clone(),
+            version: owner.version.clone(),
+            bytes,
+        });
+        let mut owners: Vec<OwnerUse> = owners.collect();
+        owners.sort_by(|a, b| {
+            let key = |owner: &OwnerUse| (Reverse(owner.bytes.never), Reverse(owner.bytes.all()), owner.kind);
+            key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
+        });
+        let probes = by_probe.into_iter().filter_map(|(phase, (count, by_owner))| {
+            let UsePhase::Probe { group, probe } = record.phases.get(phase)? else { return None };
+            let named = by_owner.iter().map(|(owner, bytes)| (files.owners[*owner].label(), *bytes));
+            let mut owners: Vec<(String, Bytes)> = named.collect();
+            owners.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let bytes = owners.iter().map(|(_, bytes)| *bytes).sum();
+            Some(ProbeUse { group: group.clone(), probe: probe.clone(), bytes, files: count, owners })
+        });
+        let mut probes: Vec<ProbeUse> = probes.collect();
+        probes.sort_by_key(|probe| Reverse(probe.bytes));
+        ImageUse {
+            subject: record.subject.clone(),
+            image: record.image.clone(),
+            id: record.id.clone(),
+            bytes,
+            owners,
+            probes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owned_files::OwnedFile;
+    use crate::owner::Owner;
+
+    #[test]
+    fn each_file_counts_once_by_what_it_was_used_for() {
+        let probe = |name: &str| UsePhase::Probe { group: "g".to_owned(), probe: name.to_owned() };
+        let phases = vec![UsePhase::Start, UsePhase::Idle, probe("p"), probe("q"), UsePhase::Stop];
+        // A file's phases, and the place that it counts in: all sizes are different powers of two.
+        let used: [&[usize]; 8] = [&[], &[0], &[0, 2], &[0, 4], &[1, 2], &[2], &[2, 3], &[4]];
+        let owner = |name: &str| Owner { name: name.to_owned(), ..Owner::default() };
+        let mut files = OwnedFiles { owners: vec![owner("a"), owner("b")], ..OwnedFiles::default() };
+        let mut record = UseRecord {
+            schema: crate::used::SCHEMA,
+            subject: "s".to_owned(),
+            image: "i".to_owned(),
+            id: "1".to_owned(),
+            phases,
+            files: BTreeMap::new(),
+        };
+        for (index, phases) in used.iter().enumerate() {
+            let (path, bytes) = (format!("f{index}"), Bytes(1 << index));
+            files.files.push(OwnedFile { path: path.clone(), bytes, owner: index % 2 });
+            let usage = FileUse { bytes, phases: phases.iter().copied().collect(), read: true };
+            if !phases.is_empty() {
+                record.files.insert(path, usage);
+            }
+        }
+        let found = ImageUse::of(&record, &files);
+        let expected = UsedBytes {
+            never: Bytes(1),
+            start_only: Bytes(2),
+            start_and_later: Bytes(4 + 8),
+            idle: Bytes(16),
+            probes: Bytes(32 + 64),
+            stop: Bytes(128),
+        };
+        assert_eq!(found.bytes, expected);
+        assert_eq!((found.bytes.all(), found.bytes.opened()), (Bytes(255), Bytes(254)));
+        let names: Vec<_> =
+            found.owners.iter().map(|owner| (owner.name.as_str(), owner.bytes.never)).collect();
+        assert_eq!(names, [("a", Bytes(1)), ("b", Bytes(0))]);
+        let probes: Vec<_> = found.probes.iter().map(|probe| (probe.probe.as_str(), probe.bytes)).collect();
+        assert_eq!(probes, [("p", Bytes(32))], "f6 has two probes");
+        assert_eq!(found.probes[0].owners, [("b".to_owned(), Bytes(32))]);
+    }
+}

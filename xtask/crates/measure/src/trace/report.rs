@@ -1,0 +1,56 @@
+//! The outcome of a trace: the use of each service's image, as text, Markdown and JSON.
+
+use serde::{Deserialize, Serialize};
+
+use contents::use_shares::ImageUse;
+use contents::use_view::UseView;
+use host::render::Render;
+use model::edition::Edition;
+
+/// The outcome of a trace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceReport {
+    /// Version of this format.
+    pub schema: u32,
+    /// The edition of the images.
+    pub edition: Edition,
+    /// The use of each traced service's image.
+    pub services: Vec<ImageUse>,
+    /// The traced services that no probe asks: their records show only what the others need of them.
+    pub unasked: Vec<String>,
+}
+
+/// A report with the length of its tables.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct TraceView<'r> {
+    /// The report.
+    pub report: &'r TraceReport,
+    /// Most rows of a table.
+    #[serde(skip)]
+    pub top: usize,
+}
+
+impl Render for TraceView<'_> {
+    fn text(&self) -> String {
+        self.whole(|view| view.text())
+    }
+
+    fn markdown(&self) -> String {
+        self.whole(|view| view.markdown())
+    }
+}
+
+impl TraceView<'_> {
+    fn whole(&self, one: impl Fn(&UseView<'_>) -> String) -> String {
+        let services = self.report.services.iter().map(|usage| one(&UseView { usage, top: self.top }));
+        let services: Vec<String> = services.collect();
+        let unasked = match self.report.unasked.as_slice() {
+            [] => String::new(),
+            names => {
+                format!("\nNo probe asks {}: only what other services need was seen.\n", names.join(", "))
+            }
+        };
+        services.join("\n") + &unasked
+    }
+}
