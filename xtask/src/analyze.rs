@@ -10,7 +10,6 @@ use crate::image_sources::PlatformArgs;
 use crate::images_from::ImagesFrom;
 use contents::contents_view::ContentsView;
 use contents::image::ImageSource;
-use contents::owned_files::OwnedFiles;
 use contents::record::{Contents, short_digest};
 use contents::sbom;
 use contents::sources::analyze_source;
@@ -109,7 +108,7 @@ fn print_use(source: &ImageSource, args: &Args, context: &Context) -> Result<()>
     };
     let what = match UseRecord::find(&image.reference, &image.image.id, &context.repository) {
         FoundUse::Current(record) => {
-            let usage = ImageUse::of(&record, &OwnedFiles::of(image, context)?);
+            let usage = ImageUse::of(&record);
             context.terminal.print(args.format.of(&UseView { usage: &usage, top: args.top })?);
             return Ok(());
         }
@@ -119,6 +118,12 @@ fn print_use(source: &ImageSource, args: &Args, context: &Context) -> Result<()>
         }
         FoundUse::Missing => format!("{} was not traced", image.reference),
     };
-    let remedy = format!("{PROGRAM} trace {}", args.image);
+    let options = [
+        ("--variant", args.variant.map(|variant| variant.resolve().to_string())),
+        ("--edition", args.service.edition.clone()),
+        ("--tag", args.service.tag.clone()),
+    ];
+    let options = options.into_iter().filter_map(|(name, value)| Some(format!(" {name} {}", value?)));
+    let remedy = format!("{PROGRAM} trace {}{}", args.image, options.collect::<String>());
     Err(Failure::new(FailureClass::Failed, what, remedy).into())
 }

@@ -154,9 +154,14 @@ impl Owner {
 
     /// `name version`.
     pub fn label(&self) -> String {
-        match &self.version {
-            Some(version) => format!("{} {version}", self.name),
-            None => self.name.clone(),
-        }
+        label(&self.name, self.version.as_deref())
+    }
+}
+
+/// `name version`.
+pub(crate) fn label(name: &str, version: Option<&str>) -> String {
+    match version {
+        Some(version) => format!("{name} {version}"),
+        None => name.to_owned(),
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::owned_files::OwnedFiles;
 use crate::owner::OwnerKind;
 use crate::used::{FileUse, UsePhase, UseRecord};
 use model::bytes::Bytes;
@@ -38,9 +37,20 @@ impl UsedBytes {
         self.start_only + self.start_and_later + self.idle + self.probes + self.stop
     }
 
-    /// Adds a file.
-    fn add(&mut self, bytes: Bytes, usage: Option<&FileUse>, phases: &[UsePhase]) {
-        let mut used = usage.iter().flat_map(|usage| &usage.phases).filter_map(|index| phases.get(*index));
+    fn plus(self, other: UsedBytes) -> UsedBytes {
+        UsedBytes {
+            never: self.never + other.never,
+            start_only: self.start_only + other.start_only,
+            start_and_later: self.start_and_later + other.start_and_later,
+            idle: self.idle + other.idle,
+            probes: self.probes + other.probes,
+            stop: self.stop + other.stop,
+        }
+    }
+
+    /// Adds a file that was opened.
+    fn add(&mut self, file: &FileUse, phases: &[UsePhase]) {
+        let mut used = file.phases.iter().filter_map(|index| phases.get(*index));
         let sum = match (used.next(), used.next()) {
             (None, _) => &mut self.never,
             (Some(UsePhase::Start), None) => &mut self.start_only,
@@ -49,7 +59,7 @@ impl UsedBytes {
             (Some(UsePhase::Probe { .. }), _) => &mut self.probes,
             (Some(UsePhase::Stop), _) => &mut self.stop,
         };
-        *sum = *sum + bytes;
+        *sum = *sum + file.bytes;
     }
 }
 
@@ -100,35 +110,34 @@ pub struct ImageUse {
 
 impl ImageUse {
     /// The shares that a record gives.
-    pub fn of(record: &UseRecord, files: &OwnedFiles) -> ImageUse {
-        let mut bytes = UsedBytes::default();
-        let mut by_owner = vec![UsedBytes::default(); files.owners.len()];
+    pub fn of(record: &UseRecord) -> ImageUse {
+        let mut by_owner = vec![UsedBytes::default(); record.owners.len()];
         let mut by_probe: BTreeMap<usize, (u64, BTreeMap<usize, Bytes>)> = BTreeMap::new();
-        for file in &files.files {
-            let usage = record.files.get(&file.path);
-            bytes.add(file.bytes, usage, &record.phases);
-            by_owner[file.owner].add(file.bytes, usage, &record.phases);
-            let mut phases = usage.iter().flat_map(|usage| &usage.phases);
+        for file in record.files.values() {
+            let Some(used) = by_owner.get_mut(file.owner) else { continue };
+            used.add(file, &record.phases);
+            let mut phases = file.phases.iter();
             if let (Some(only), None) = (phases.next(), phases.next()) {
                 let (count, owners) = by_probe.entry(*only).or_default();
                 let sum = owners.entry(file.owner).or_default();
                 (*count, *sum) = (*count + 1, *sum + file.bytes);
             }
         }
-        let owners = files.owners.iter().zip(by_owner).map(|(owner, bytes)| OwnerUse {
+        let owners = record.owners.iter().zip(by_owner).map(|(owner, used)| OwnerUse {
             kind: owner.kind,
             name: owner.name.clone(),
             version: owner.version.clone(),
-            bytes,
+            bytes: UsedBytes { never: Bytes(owner.bytes.0.saturating_sub(used.opened().0)), ..used },
         });
         let mut owners: Vec<OwnerUse> = owners.collect();
         owners.sort_by(|a, b| {
             let key = |owner: &OwnerUse| (Reverse(owner.bytes.never), Reverse(owner.bytes.all()), owner.kind);
             key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
         });
+        let bytes = owners.iter().map(|owner| owner.bytes).fold(UsedBytes::default(), UsedBytes::plus);
         let probes = by_probe.into_iter().filter_map(|(phase, (count, by_owner))| {
             let UsePhase::Probe { group, probe } = record.phases.get(phase)? else { return None };
-            let named = by_owner.iter().map(|(owner, bytes)| (files.owners[*owner].label(), *bytes));
+            let named = by_owner.iter().map(|(owner, bytes)| (record.owners[*owner].label(), *bytes));
             let mut owners: Vec<(String, Bytes)> = named.collect();
             owners.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             let bytes = owners.iter().map(|(_, bytes)| *bytes).sum();
@@ -150,49 +159,49 @@ impl ImageUse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::owned_files::OwnedFile;
-    use crate::owner::Owner;
+    use crate::used::UsedOwner;
 
     #[test]
     fn each_file_counts_once_by_what_it_was_used_for() {
         let probe = |name: &str| UsePhase::Probe { group: "g".to_owned(), probe: name.to_owned() };
         let phases = vec![UsePhase::Start, UsePhase::Idle, probe("p"), probe("q"), UsePhase::Stop];
-        // A file's phases, and the place that it counts in: all sizes are different powers of two.
-        let used: [&[usize]; 8] = [&[], &[0], &[0, 2], &[0, 4], &[1, 2], &[2], &[2, 3], &[4]];
-        let owner = |name: &str| Owner { name: name.to_owned(), ..Owner::default() };
-        let mut files = OwnedFiles { owners: vec![owner("a"), owner("b")], ..OwnedFiles::default() };
-        let mut record = UseRecord {
+        // The phases of each file. Sizes are powers of two, so that every sum is unique.
+        let used: [&[usize]; 7] = [&[0], &[0, 2], &[0, 4], &[1, 2], &[2], &[2, 3], &[4]];
+        let files = used.iter().enumerate().map(|(index, phases)| {
+            let phases = phases.iter().copied().collect();
+            (format!("f{index}"), FileUse { bytes: Bytes(1 << index), owner: index % 2, phases, read: true })
+        });
+        let owner = |name: &str, version: Option<&str>, bytes| UsedOwner {
+            kind: OwnerKind::Python,
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+            bytes: Bytes(bytes),
+        };
+        let record = UseRecord {
             schema: crate::used::SCHEMA,
             subject: "s".to_owned(),
             image: "i".to_owned(),
             id: "1".to_owned(),
             phases,
-            files: BTreeMap::new(),
+            owners: vec![owner("a", Some("1.0"), 1 + 4 + 16 + 64), owner("b", None, 2 + 8 + 32 + 1000)],
+            files: files.collect(),
         };
-        for (index, phases) in used.iter().enumerate() {
-            let (path, bytes) = (format!("f{index}"), Bytes(1 << index));
-            files.files.push(OwnedFile { path: path.clone(), bytes, owner: index % 2 });
-            let usage = FileUse { bytes, phases: phases.iter().copied().collect(), read: true };
-            if !phases.is_empty() {
-                record.files.insert(path, usage);
-            }
-        }
-        let found = ImageUse::of(&record, &files);
+        let found = ImageUse::of(&record);
         let expected = UsedBytes {
-            never: Bytes(1),
-            start_only: Bytes(2),
-            start_and_later: Bytes(4 + 8),
-            idle: Bytes(16),
-            probes: Bytes(32 + 64),
-            stop: Bytes(128),
+            never: Bytes(1000),
+            start_only: Bytes(1),
+            start_and_later: Bytes(2 + 4),
+            idle: Bytes(8),
+            probes: Bytes(16 + 32),
+            stop: Bytes(64),
         };
         assert_eq!(found.bytes, expected);
-        assert_eq!((found.bytes.all(), found.bytes.opened()), (Bytes(255), Bytes(254)));
+        assert_eq!((found.bytes.all(), found.bytes.opened()), (Bytes(1127), Bytes(127)));
         let names: Vec<_> =
             found.owners.iter().map(|owner| (owner.name.as_str(), owner.bytes.never)).collect();
-        assert_eq!(names, [("a", Bytes(1)), ("b", Bytes(0))]);
+        assert_eq!(names, [("b", Bytes(1000)), ("a", Bytes(0))]);
         let probes: Vec<_> = found.probes.iter().map(|probe| (probe.probe.as_str(), probe.bytes)).collect();
-        assert_eq!(probes, [("p", Bytes(32))], "f6 has two probes");
-        assert_eq!(found.probes[0].owners, [("b".to_owned(), Bytes(32))]);
+        assert_eq!(probes, [("p", Bytes(16))], "f5 has two probes");
+        assert_eq!(found.probes[0].owners, [("a 1.0".to_owned(), Bytes(16))]);
     }
 }

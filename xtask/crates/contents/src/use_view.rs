@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cells::{size, start_of};
+use crate::owner::label;
 use crate::record::short_digest;
 use crate::use_shares::{ImageUse, UsedBytes};
 use host::render::Render;
@@ -15,7 +16,8 @@ const WIDTH: usize = 60;
 /// Most owners named for one probe.
 const MAX_NAMED: usize = 3;
 /// What the method cannot see.
-const LIMITS: &str = "An open counts, since mapped files are not read with read(2). Not seen: stat, directory listings, parts of zip files.";
+const LIMITS: &str = "An open counts, since mapped files are not read with read(2). Not seen: stat, directory listings, parts of zip files,\n\
+    and whether a mapped file that was opened at the start is used later.";
 /// Harter et al., "Slacker: Fast Distribution with Lazy Docker Containers", FAST 2016.
 const PUBLISHED: &str = "6.4%";
 
@@ -96,10 +98,7 @@ impl UseView<'_> {
         ]);
         for owner in self.usage.owners.iter().take(self.top) {
             let bytes = owner.bytes;
-            let label = match &owner.version {
-                Some(version) => format!("{} {version}", owner.name),
-                None => owner.name.clone(),
-            };
+            let label = label(&owner.name, owner.version.as_deref());
             table.row(vec![
                 size(bytes.never),
                 size(bytes.opened()),

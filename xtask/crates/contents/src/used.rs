@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::owner::{self, OwnerKind};
 use host::files;
 use host::paths::Repository;
 use model::bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct UseRecord {
     pub id: String,
     /// In the order they ran; [`FileUse::phases`] counts from 0.
     pub phases: Vec<UsePhase>,
+    /// The owners of all its files; [`FileUse::owner`] counts from 0.
+    pub owners: Vec<UsedOwner>,
     /// The files of the image that were opened at least once, by path from the image's root, without slashes at its ends and with
     /// symbolic links resolved. A file with several names (hard links) has the first of them.
     pub files: BTreeMap<String, FileUse>,
@@ -50,11 +53,33 @@ pub enum UsePhase {
     Stop,
 }
 
+/// An owner of files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedOwner {
+    /// Its kind.
+    pub kind: OwnerKind,
+    /// Its name.
+    pub name: String,
+    /// Its version, if it has one.
+    pub version: Option<String>,
+    /// The bytes of all its files, opened or not.
+    pub bytes: Bytes,
+}
+
+impl UsedOwner {
+    /// `name version`.
+    pub fn label(&self) -> String {
+        owner::label(&self.name, self.version.as_deref())
+    }
+}
+
 /// How a file was used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileUse {
     /// Its size.
     pub bytes: Bytes,
+    /// Its owner, by index.
+    pub owner: usize,
     /// The phases in which it was opened or read, by index.
     pub phases: BTreeSet<usize>,
     /// Whether it was read with read(2). Memory-mapped files, such as libraries, are opened but not read.
@@ -132,6 +157,7 @@ mod tests {
             image: "host/a:1".to_owned(),
             id: "sha256:1".to_owned(),
             phases: vec![UsePhase::Start, UsePhase::Probe { group: "a".to_owned(), probe: "p".to_owned() }],
+            owners: Vec::new(),
             files: BTreeMap::from([("bin/x".to_owned(), FileUse::default())]),
         };
         record.store(&repository).unwrap();

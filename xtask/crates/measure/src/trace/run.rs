@@ -13,13 +13,15 @@ use crate::trace::opens::{FileOpens, Opens};
 use crate::trace::report::TraceReport;
 use contents::image::ImageToAnalyze;
 use contents::owned_files::OwnedFiles;
+use contents::owner::Owner;
 use contents::use_shares::ImageUse;
-use contents::used::{FileUse, SCHEMA, UsePhase, UseRecord};
+use contents::used::{FileUse, SCHEMA, UsePhase, UseRecord, UsedOwner};
 use engine::containers::ContainerInspect;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::labels;
 use host::failure::{Failure, FailureClass};
+use host::program::PROGRAM;
 use host::wait;
 use model::edition::Edition;
 use model::image_ref::Tag;
@@ -80,7 +82,7 @@ pub fn run(manifest: &Manifest, request: &TraceRequest<'_>, context: &Context) -
     let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
     if !failed.is_empty() {
         let what = format!("probes did not pass, so the trace was discarded: {}", failed.join(", "));
-        let remedy = "fix them first: `test` shows what is wrong";
+        let remedy = format!("fix them first: `{PROGRAM} test` shows what is wrong");
         return Err(Failure::new(FailureClass::Failed, what, remedy).into());
     }
     stack.project().stop()?;
@@ -222,15 +224,25 @@ impl TracedContainers {
                 image: reference,
                 id,
                 phases: self.phases.clone(),
+                owners: files.owners.iter().map(used_owner).collect(),
                 files: BTreeMap::new(),
             };
             for (phase, opened) in containers().flat_map(|container| container.phases.iter().enumerate()) {
                 add(phase, opened, &files, &mut record);
             }
             record.store(&context.repository)?;
-            uses.push(ImageUse::of(&record, &files));
+            uses.push(ImageUse::of(&record));
         }
         Ok(uses)
+    }
+}
+
+fn used_owner(owner: &Owner) -> UsedOwner {
+    UsedOwner {
+        kind: owner.kind,
+        name: owner.name.clone(),
+        version: owner.version.clone(),
+        bytes: owner.bytes,
     }
 }
 
@@ -238,10 +250,11 @@ impl TracedContainers {
 fn add(phase: usize, opened: &BTreeMap<String, FileOpens>, files: &OwnedFiles, record: &mut UseRecord) {
     for (name, opens) in opened {
         if let Some(file) = files.at(name) {
-            let usage = record
-                .files
-                .entry(file.path.clone())
-                .or_insert_with(|| FileUse { bytes: file.bytes, ..FileUse::default() });
+            let usage = record.files.entry(file.path.clone()).or_insert_with(|| FileUse {
+                bytes: file.bytes,
+                owner: file.owner,
+                ..FileUse::default()
+            });
             usage.phases.insert(phase);
             usage.read |= opens.read;
         }
