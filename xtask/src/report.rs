@@ -39,8 +39,8 @@ const EXAMPLES: &str = "Examples:
   # One edition, to another file
   cargo xtask report --edition simple -o sizes.html
 
-Reads only the records that `compare`, `check`, `test` and `measure` save.
-Missing and stale records are shown with the command that renews them.";
+Reads only the records that `compare`, `check`, `test`, `measure` and `trace`
+save. Missing and stale records are shown with the command that renews them.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FormatChoice {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use contents::used::{UsePhase, UseRecord};
 
 use crate::support::containers::said;
+use crate::support::second_engine::SecondEngine;
 use crate::support::tiny::{self, Tiny};
 use crate::support::{program, signal, told};
 
@@ -71,7 +72,23 @@ fn records(tiny: &Tiny) -> Vec<UseRecord> {
     entries.map(|entry| read(entry.unwrap().path())).collect()
 }
 
-/// Containers, networks and overlay mounts of the test's stacks.
+/// The files under `data`, with the phases in which they were opened.
+fn data(record: &UseRecord) -> BTreeMap<&str, Vec<usize>> {
+    record
+        .files
+        .iter()
+        .filter_map(|(path, usage)| {
+            Some((path.strip_prefix("data/")?, usage.phases.iter().copied().collect()))
+        })
+        .collect()
+}
+
+/// What [`data`] must be. A hard link has the first of its names; the health check belongs to the start.
+fn expected() -> BTreeMap<&'static str, Vec<usize>> {
+    BTreeMap::from([("a-name", vec![3]), ("check", vec![0]), ("start", vec![0]), ("stop", vec![4])])
+}
+
+/// Containers, networks and folders of the test's stacks.
 fn left(tiny: &Tiny) -> Vec<String> {
     let prefix = format!("{}-test-", tiny.name);
     let lists =
@@ -95,16 +112,7 @@ fn files_of_the_start_of_one_probe_and_of_no_use_are_told_apart() {
     let probe = |name: &str| UsePhase::Probe { group: "alpha".to_owned(), probe: name.to_owned() };
     let phases = [UsePhase::Start, UsePhase::Idle, probe("plain"), probe("reads"), UsePhase::Stop];
     assert_eq!(record.phases, phases);
-    let data: BTreeMap<&str, Vec<usize>> = record
-        .files
-        .iter()
-        .filter_map(|(path, usage)| {
-            Some((path.strip_prefix("data/")?, usage.phases.iter().copied().collect()))
-        })
-        .collect();
-    // A hard link has the first of its names; the health check belongs to the start.
-    let expected = [("a-name", vec![3]), ("check", vec![0]), ("start", vec![0]), ("stop", vec![4])];
-    assert_eq!(data, BTreeMap::from(expected));
+    assert_eq!(data(&record), expected());
     assert!(record.files["data/start"].read);
 
     // What the first process opens before it runs its own code: itself, the loader and libc.
@@ -160,4 +168,26 @@ fn an_interrupted_trace_leaves_nothing_behind() {
     assert_eq!((left(&tiny), records(&tiny)), (vec![], vec![]));
     // Other containers start as before: nothing holds the runtime.
     said(&["run", "--rm", "--network", "none", &tiny.tag("alpha"), "/usr/bin/perl", "-e", "exit"]);
+}
+
+#[test]
+#[ignore = "needs an engine: cargo xtask ci"]
+fn the_containerd_image_store_is_traced_too() {
+    let _turn = crate::support::turn::take(module_path!());
+    let (engine, tiny) = (SecondEngine::start(), site("trace-store", PROBES));
+    let archive = tiny.folder.0.join("target/image.tar").display().to_string();
+    said(&["save", "--output", &archive, &tiny.tag("alpha")]);
+    assert!(engine.docker(&["load", "--input", &archive]).output().unwrap().status.success());
+    // Its ports are in a network namespace of its own.
+    let trace = command(&tiny, &["trace", "--idle", "0"]);
+    let mut inside = Command::new("nsenter");
+    inside.args(["--net", "--target", &engine.daemon.id().to_string()]);
+    inside.arg(trace.get_program()).args(trace.get_args()).env("DOCKER_HOST", engine.host());
+    for name in ["SUTRA_EDITION", "SUTRA_VERSION", "COMPOSE_PROFILES"] {
+        inside.env_remove(name);
+    }
+    let output = inside.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output, &tiny.folder));
+    let [record] = records(&tiny).try_into().unwrap();
+    assert_eq!(data(&record), expected());
 }

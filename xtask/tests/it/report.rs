@@ -157,7 +157,9 @@ fn the_page_of_a_full_report_stays_small() {
     insta::assert_snapshot!("report_of_everything", report.markdown());
     let page = release::report::render::html(&report);
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
-    for words in ["97.5 %", "no difference", "not measured", "Left out", "hidden by later layers"] {
+    let words = ["97.5 %", "no difference", "not measured", "Left out", "hidden by later layers"];
+    let traced = ["--opened:50.0%", "never opened", "<b>Not traced</b>: storage, client"];
+    for words in words.into_iter().chain(traced) {
         assert!(page.contains(words), "no `{words}` in the page");
     }
     assert!(

@@ -5,6 +5,7 @@ use check::report::{Finding, FindingKind, Place, Subject};
 use contents::opportunity::Opportunity;
 use contents::owner::OwnerKind;
 use contents::record::Surface;
+use contents::use_shares::UsedBytes;
 use engine::provenance::Commit;
 use measure::record::{LeftOut, Machine, MadeFrom, MeasureRecord};
 use model::baseline::{Drift, Weights};
@@ -199,10 +200,14 @@ fn probed(failing: bool) -> ProbeReport {
 }
 
 fn image(service: &str, bytes: u64) -> ImageReport {
+    // One image was not traced.
+    let is_traced = service != "storage";
     let owner = |kind, label: &str, tenths: u64| OwnerBytes {
         kind,
         label: label.into(),
         bytes: Bytes(bytes / 1000 * tenths),
+        // Small owners are not opened at all.
+        opened: is_traced.then_some(Bytes(if tenths > 5 { bytes / 2000 * tenths } else { 0 })),
     };
     let mut owners = vec![
         owner(OwnerKind::Python, "numpy 2.3", 300),
@@ -218,12 +223,15 @@ fn image(service: &str, bytes: u64) -> ImageReport {
     ];
     owners.extend((0..20).map(|index| owner(OwnerKind::Dpkg, &format!("lib{index}"), 1)));
     let known: u64 = owners.iter().map(|owner| owner.bytes.0).sum();
+    let opened: Bytes = owners.iter().filter_map(|owner| owner.opened).sum();
+    let used = UsedBytes { never: Bytes(known) - opened, start_only: opened, ..UsedBytes::default() };
     let opportunity =
         Opportunity { bytes: Bytes(bytes / 100), files: 3, ..Opportunity::empty(OpportunityKind::ByteCode) };
     let inside = ImageContents {
         bytes: Bytes(bytes),
         owners,
         waste: Bytes(bytes - known),
+        used: is_traced.then_some(used),
         opportunities: vec![opportunity],
         surface: Surface { packages: 30, executables: 12, setuid: 0 },
     };

@@ -19,9 +19,12 @@ use crate::report::record::{
 use build::comparison::Comparison;
 use contents::owner::Owner;
 use contents::record::Contents;
+use contents::use_shares::{ImageUse, OwnerUse};
+use contents::used::{FoundUse, UseRecord};
 use engine::context::Context;
 use engine::provenance::{Commit, Provenance};
 use engine::records::{self, RecordKind, StoredRecord, tree};
+use host::paths::Repository;
 use measure::record::{MeasureEntry, MeasureRecord};
 use model::edition::Edition;
 use model::image_ref::Tag;
@@ -81,7 +84,10 @@ impl SavedRecords<'_> {
                 Some(image) => contents::analysis::cached_contents(&image.id, &self.context.repository)?,
                 None => None,
             };
-            images.push(ImageReport { service: service.name.clone(), inside: known.map(image_contents) });
+            images.push(ImageReport {
+                service: service.name.clone(),
+                inside: known.map(|known| image_contents(known, &self.context.repository)),
+            });
         }
         Ok(EditionReport {
             edition,
@@ -140,12 +146,29 @@ fn absent<T>(why: impl Into<String>, remedy: String) -> ReportSection<T> {
     ReportSection::Absent { why: why.into(), remedy }
 }
 
-fn image_contents(contents: Contents) -> ImageContents {
-    let owner = |owner: &Owner| OwnerBytes { kind: owner.kind, label: owner.label(), bytes: owner.bytes };
+/// An image's contents, with what was recorded of its use.
+fn image_contents(contents: Contents, repository: &Repository) -> ImageContents {
+    let used = match UseRecord::find(&contents.image, &contents.id, repository) {
+        FoundUse::Current(record) => Some(ImageUse::of(&record)),
+        FoundUse::Stale(_) | FoundUse::Missing => None,
+    };
+    let opened = |owner: &Owner| {
+        let same = |used: &&OwnerUse| {
+            (used.kind, &used.name, &used.version) == (owner.kind, &owner.name, &owner.version)
+        };
+        Some(used.as_ref()?.owners.iter().find(same)?.bytes.opened())
+    };
+    let owner = |owner: &Owner| OwnerBytes {
+        kind: owner.kind,
+        label: owner.label(),
+        bytes: owner.bytes,
+        opened: opened(owner),
+    };
     ImageContents {
         bytes: contents.bytes,
         owners: contents.owners.iter().map(owner).collect(),
         waste: contents.waste.bytes,
+        used: used.as_ref().map(|used| used.bytes),
         opportunities: contents.opportunities,
         surface: contents.surface,
     }

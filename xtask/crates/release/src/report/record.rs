@@ -6,6 +6,7 @@ use build::comparison::Comparison;
 use contents::opportunity::Opportunity;
 use contents::owner::OwnerKind;
 use contents::record::Surface;
+use contents::use_shares::UsedBytes;
 use engine::provenance::Commit;
 use measure::record::MeasureRecord;
 use model::baseline::Weights;
@@ -124,6 +125,9 @@ pub struct ImageContents {
     pub owners: Vec<OwnerBytes>,
     /// Bytes hidden by later layers.
     pub waste: Bytes,
+    /// How much of it `trace` saw opened; `None` if this image was not traced.
+    #[serde(default)]
+    pub used: Option<UsedBytes>,
     /// Opportunities to shrink the image.
     pub opportunities: Vec<Opportunity>,
     /// The attack surface.
@@ -139,6 +143,9 @@ pub struct OwnerBytes {
     pub label: String,
     /// Unpacked bytes.
     pub bytes: Bytes,
+    /// Bytes of its files that `trace` saw opened; `None` if the image was not traced.
+    #[serde(default)]
+    pub opened: Option<Bytes>,
 }
 
 /// A promised benefit and its measurement.

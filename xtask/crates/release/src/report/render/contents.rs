@@ -26,16 +26,34 @@ struct MapCell {
     kind: Option<OwnerKind>,
     label: String,
     bytes: Bytes,
+    opened: Option<Bytes>,
+}
+
+impl MapCell {
+    /// The opened share in percent.
+    fn opened_share(&self) -> Option<f64> {
+        Some(percent(self.opened?, self.bytes))
+    }
+}
+
+fn percent(part: Bytes, whole: Bytes) -> f64 {
+    part.0 as f64 / whole.0.max(1) as f64 * 100.0
 }
 
 pub(super) fn maps(part: &EditionReport) -> Markup {
     let unknown = part.images.iter().filter(|image| image.inside.is_none());
     let unknown: Vec<&str> = unknown.map(|image| image.service.as_str()).collect();
+    let is_traced = |image: &&ImageReport| image.inside.as_ref().is_some_and(|inside| inside.used.is_some());
+    let traced = part.images.iter().filter(is_traced).count();
+    let untraced = part.images.iter().filter(|image| !is_traced(image));
+    let untraced: Vec<&str> = untraced.map(|image| image.service.as_str()).collect();
     html! {
         h3 { "Contents by owner" }
         @if unknown.len() < part.images.len() {
             (legend(part))
-            p .note { "Areas show bytes within one image. Use the arrow keys to move through a map." }
+            p .note { "Areas show bytes within one image. Use the arrow keys to move through a map."
+                @if traced > 0 { " The pale part of an area is never opened from the start to the stop, as traced." }
+            }
         }
         div .maps {
             @for image in &part.images {
@@ -46,6 +64,12 @@ pub(super) fn maps(part: &EditionReport) -> Markup {
             p .stale role="note" {
                 b { "Not analyzed" } ": " (unknown.join(", ")) ". "
                 code { (PROGRAM) " check" (part.edition.option()) }
+            }
+        }
+        @if traced > 0 && !untraced.is_empty() {
+            p .stale role="note" {
+                b { "Not traced" } ": " (untraced.join(", ")) ". "
+                code { (PROGRAM) " trace " (untraced.join(" ")) (part.edition.option()) }
             }
         }
     }
@@ -77,6 +101,9 @@ fn map(image: &ImageReport, inside: &ImageContents, part: &EditionReport) -> Mar
                 span .small {
                     " · " (inside.surface.packages) " packages, " (inside.surface.executables) " executables, "
                     (inside.surface.setuid) " setuid"
+                    @if let Some(used) = &inside.used {
+                        " · " (format!("{:.1} %", percent(used.opened(), used.all()))) " opened"
+                    }
                 }
             }
             ul .map aria-label=(format!("Contents of {}", image.service)) aria-describedby=(detail) {
@@ -88,13 +115,18 @@ fn map(image: &ImageReport, inside: &ImageContents, part: &EditionReport) -> Mar
             details {
                 summary { "Show as table" }
                 table {
-                    thead { tr { th scope="col" { "Owner" } th scope="col" { "Kind" } th scope="col" .number { "Size" } } }
+                    thead { tr { th scope="col" { "Owner" } th scope="col" { "Kind" } th scope="col" .number { "Size" }
+                        @if inside.used.is_some() { th scope="col" .number { "Opened" } }
+                    } }
                     tbody {
                         @for cell in &cells {
                             tr {
                                 th scope="row" { (cell.label) }
                                 td { (cell.kind.map_or("", OwnerKind::name)) }
                                 td .number { (cell.bytes) }
+                                @if inside.used.is_some() {
+                                    td .number { (cell.opened_share().map_or("–".to_owned(), |share| format!("{share:.0} %"))) }
+                                }
                             }
                         }
                     }
@@ -107,12 +139,17 @@ fn map(image: &ImageReport, inside: &ImageContents, part: &EditionReport) -> Mar
 fn drawn(cell: &MapCell, rect: Rect, of: Bytes, is_first: bool) -> Markup {
     let share = cell.bytes.0 as f64 / of.0.max(1) as f64 * 100.0;
     let kind = cell.kind.map_or(String::new(), |kind| format!(", {kind}"));
-    let title = format!("{}{kind}: {}, {share:.1} %", cell.label, cell.bytes);
+    let opened = cell.opened_share();
+    let used = opened.map_or(String::new(), |share| format!(", {share:.0} % opened"));
+    let title = format!("{}{kind}: {}, {share:.1} %{used}", cell.label, cell.bytes);
     let has_room = rect.width >= LEAST_LABEL.0 && rect.height >= LEAST_LABEL.1;
-    let style =
-        format!("left:{:.2}%;top:{:.2}%;width:{:.2}%;height:{:.2}%", rect.x, rect.y, rect.width, rect.height);
+    let used = opened.map_or(String::new(), |share| format!(";--opened:{share:.1}%"));
+    let style = format!(
+        "left:{:.2}%;top:{:.2}%;width:{:.2}%;height:{:.2}%{used}",
+        rect.x, rect.y, rect.width, rect.height
+    );
     html! {
-        li .(class(cell.kind)) style=(style) title=(title) tabindex=(if is_first { "0" } else { "-1" }) {
+        li .(class(cell.kind)) .traced[opened.is_some()] style=(style) title=(title) tabindex=(if is_first { "0" } else { "-1" }) {
             @if has_room { (cell.label) span .small { (cell.bytes) } } @else { span .visually-hidden { (title) } }
         }
     }
@@ -126,16 +163,30 @@ fn cells(inside: &ImageContents) -> Vec<MapCell> {
         inside.owners.iter().enumerate().filter(is_shown).map(|(_, owner)| owner).collect();
     let mut cells: Vec<MapCell> = shown
         .iter()
-        .map(|owner| MapCell { kind: Some(owner.kind), label: owner.label.clone(), bytes: owner.bytes })
+        .map(|owner| MapCell {
+            kind: Some(owner.kind),
+            label: owner.label.clone(),
+            bytes: owner.bytes,
+            opened: owner.opened,
+        })
         .collect();
     let sum: Bytes = shown.iter().map(|owner| owner.bytes).sum();
     let rest = inside.bytes - sum - inside.waste;
     let others = inside.owners.len() - shown.len();
+    let opened = inside.used.map(|used| {
+        let opened: Bytes = shown.iter().filter_map(|owner| owner.opened).sum();
+        Bytes(used.opened().0.saturating_sub(opened.0))
+    });
     if rest.0 > 0 {
-        cells.push(MapCell { kind: None, label: format!("{others} smaller owners"), bytes: rest });
+        cells.push(MapCell { kind: None, label: format!("{others} smaller owners"), bytes: rest, opened });
     }
     if inside.waste.0 > 0 {
-        cells.push(MapCell { kind: None, label: "hidden by later layers".to_owned(), bytes: inside.waste });
+        cells.push(MapCell {
+            kind: None,
+            label: "hidden by later layers".to_owned(),
+            bytes: inside.waste,
+            opened: None,
+        });
     }
     cells.sort_by_key(|cell| std::cmp::Reverse(cell.bytes));
     cells
