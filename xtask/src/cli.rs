@@ -10,7 +10,8 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use crate::help::Replacements;
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, estimate,
-    init, measure, push, relay, release_check, report, smoke_test, test, trace, verify, vulnerabilities, why,
+    init, measure, push, relay, release_check, report, smoke_test, test, trace, verify, vulnerabilities,
+    when, why,
 };
 use engine::builder::Builder;
 use engine::context::Context;
@@ -89,6 +90,7 @@ enum Command {
     BuildImages(build_images::Args),
     Compare(compare::Args),
     Analyze(analyze::Args),
+    When(when::Args),
     Why(why::Args),
     ComposeSwitch(compose_switch::Args),
     Deploy(deploy::Args),
@@ -301,6 +303,7 @@ impl Run for Command {
             Command::Verify(args) => verify::run(args, context),
             Command::Clean(args) => clean::run(args, context),
             Command::Check(args) => check::run(args, context),
+            Command::When(args) => when::run(args, context),
             Command::Estimate(args) => estimate::run(args, context),
             Command::Vulnerabilities(args) => vulnerabilities::run(args, context),
             Command::Report(args) => report::run(args, context),

@@ -31,6 +31,7 @@ mod test;
 mod trace;
 mod verify;
 mod vulnerabilities;
+mod when;
 mod why;
 
 pub use cli::{cargo_xtask, images};

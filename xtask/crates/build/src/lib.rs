@@ -1,5 +1,6 @@
 //! Building images and what follows: plans, bases, tags, pushing, cleaning up, comparing.
 
+pub mod at_commit;
 pub mod attest;
 pub mod bake;
 pub mod bases;

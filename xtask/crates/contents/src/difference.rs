@@ -184,8 +184,8 @@ pub fn signed(bytes: i64) -> String {
     format!("{sign}{}", Bytes(bytes.unsigned_abs()))
 }
 
-/// Images fit on disks, so their sizes fit into 63 bits.
-fn minus(after: Bytes, before: Bytes) -> i64 {
+/// The change of a size. Images fit on disks, so their sizes fit into 63 bits.
+pub fn minus(after: Bytes, before: Bytes) -> i64 {
     i64::try_from(i128::from(after.0) - i128::from(before.0)).unwrap_or(i64::MAX)
 }
 

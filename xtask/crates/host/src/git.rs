@@ -11,6 +11,9 @@ use crate::process::{Cmd, ProcessError, Runner};
 /// Separates the fields of a commit in git's output; no subject contains it.
 const FIELD: char = '\u{1f}';
 
+/// Comes before each commit in git's output.
+const RECORD: char = '\u{1e}';
+
 /// The git command line in one checkout.
 #[derive(Debug, Clone)]
 pub struct Git(Cmd);
@@ -24,8 +27,8 @@ pub struct WorkingTreeChanges {
     pub untracked: Vec<String>,
 }
 
-/// A commit of a file's history.
-#[derive(Debug)]
+/// A commit of the history.
+#[derive(Debug, Clone)]
 pub struct LogEntry {
     /// The full hash.
     pub commit: String,
@@ -33,6 +36,14 @@ pub struct LogEntry {
     pub day: String,
     /// First line of the message.
     pub subject: String,
+    /// The files that were asked about and that it changed: of one file's history, its path from the top of the work tree, which
+    /// differs before a rename; else every changed file, relative to the checkout.
+    pub files: Vec<String>,
+}
+
+/// The start of a commit's hash, as messages name it.
+pub fn short(commit: &str) -> &str {
+    commit.get(..8).unwrap_or(commit)
 }
 
 impl Git {
@@ -140,14 +151,23 @@ impl Git {
     /// # Errors
     /// When git fails.
     pub fn changed_since(&self, commit: &str) -> Result<Vec<String>> {
-        let names = |args: &[&str]| -> Result<Vec<String>> {
-            let list = self.cmd(args).read().context("cannot list changed files")?;
-            Ok(list.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
-        };
-        let mut changed =
-            names(&["diff", "--no-ext-diff", "--no-renames", "--name-only", "--relative", "-z", commit])?;
-        changed.extend(names(&["ls-files", "--others", "--exclude-standard", "-z"])?);
+        let mut changed = self.names(&[
+            "diff",
+            "--no-ext-diff",
+            "--no-renames",
+            "--name-only",
+            "--relative",
+            "-z",
+            commit,
+        ])?;
+        changed.extend(self.names(&["ls-files", "--others", "--exclude-standard", "-z"])?);
         Ok(changed)
+    }
+
+    /// Names that git prints, each followed by a null character.
+    fn names(&self, args: &[&str]) -> Result<Vec<String>> {
+        let list = self.cmd(args).read().context("cannot list changed files")?;
+        Ok(list.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
     }
 
     /// The tracked files below a folder (`.` for all of them), relative to the checkout.
@@ -183,21 +203,95 @@ impl Git {
         self.cmd(&["rev-parse", "--show-toplevel"]).read().ok().map(PathBuf::from)
     }
 
-    /// The newest `limit` commits of the first-parent history that changed a file; `None` outside git.
-    pub fn log(&self, file: &str, limit: usize) -> Option<Vec<LogEntry>> {
-        let format = format!("--format=%H{FIELD}%as{FIELD}%s");
-        let limit = format!("--max-count={limit}");
-        let log = self.cmd(&["log", "--first-parent", "-m", &limit, &format, "--", file]).read().ok()?;
-        let entry = |line: &str| {
-            let mut fields = line.splitn(3, FIELD).map(str::to_owned);
-            Some(LogEntry { commit: fields.next()?, day: fields.next()?, subject: fields.next()? })
-        };
-        Some(log.lines().filter_map(entry).collect())
+    /// The newest commits of the first-parent history that changed a file, at most `limit`, also under the names that it had before;
+    /// `None` outside git.
+    pub fn log(&self, file: &str, limit: Option<usize>) -> Option<Vec<LogEntry>> {
+        let limit = limit.map(|limit| format!("--max-count={limit}"));
+        let args: Vec<&str> = ["--first-parent", "-m", "--follow"]
+            .into_iter()
+            .chain(limit.as_deref())
+            .chain(["--", file])
+            .collect();
+        self.entries(&args).ok()
     }
 
-    /// A file as of a commit; `None` where it does not exist.
-    pub fn show(&self, commit: &str, file: &str) -> Option<String> {
-        // Without `./` the path would be relative to the root of the work tree.
-        self.cmd(&["show", &format!("{commit}:./{file}")]).read().ok()
+    /// The commits that `to` has and `from` lacks, newest first, with the files that each changed. `first_parent` follows only the
+    /// first parent of merges, and counts what a merge brings as its change; without it, merges are left out.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn commits(&self, from: &str, to: &str, first_parent: bool) -> Result<Vec<LogEntry>> {
+        let merges: &[&str] = if first_parent { &["--first-parent", "-m"] } else { &["--no-merges"] };
+        let range = format!("{from}..{to}");
+        let args = [merges, &["--no-renames", "--relative", &range, "--", "."]].concat();
+        self.entries(&args).with_context(|| format!("cannot list the commits {range}"))
+    }
+
+    fn entries(&self, args: &[&str]) -> Result<Vec<LogEntry>, ProcessError> {
+        let format = format!("--format={RECORD}%H{FIELD}%as{FIELD}%s");
+        let log = self.cmd(&["-c", "core.quotePath=off", "log", "--name-only", "--no-ext-diff", &format]);
+        let log = log.args(args.iter().copied()).read()?;
+        let entry = |text: &str| {
+            let (head, files) = text.split_once('\n').unwrap_or((text, ""));
+            let mut fields = head.splitn(3, FIELD).map(str::to_owned);
+            let files = files.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            Some(LogEntry { commit: fields.next()?, day: fields.next()?, subject: fields.next()?, files })
+        };
+        Ok(log.split(RECORD).filter(|text| !text.is_empty()).filter_map(entry).collect())
+    }
+
+    /// A file as of a commit, by its path from the top of the work tree; `None` where it does not exist.
+    pub fn show(&self, commit: &str, path: &str) -> Option<String> {
+        self.cmd(&["show", &format!("{commit}:{path}")]).read().ok()
+    }
+
+    /// Files that differ between two commits, relative to the checkout.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn changed_between(&self, from: &str, to: &str) -> Result<Vec<String>> {
+        self.names(&["diff", "--no-ext-diff", "--no-renames", "--name-only", "--relative", "-z", from, to])
+    }
+
+    /// The difference of a file between two commits, without context lines; empty where there is none.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn difference(&self, from: &str, to: &str, file: &str) -> Result<String> {
+        let args =
+            ["diff", "--no-ext-diff", "--no-color", "--no-renames", "--unified=0", "--relative", from, to];
+        let diff = self.cmd(&args).args(["--", file]).read();
+        diff.with_context(|| format!("cannot compare {file} of two commits"))
+    }
+
+    /// Whether a commit is an ancestor of another, or the same commit.
+    pub fn is_ancestor(&self, commit: &str, of: &str) -> bool {
+        let check = self.cmd(&["merge-base", "--is-ancestor", commit, of]).capture();
+        check.is_ok_and(|output| output.success())
+    }
+
+    /// Checks a commit out into a new folder, as a linked work tree. Runs no hook.
+    ///
+    /// # Errors
+    /// When git fails or the disk is full.
+    pub fn add_worktree(&self, folder: &Path, commit: &str) -> Result<()> {
+        let folder = folder.to_string_lossy();
+        let args = [
+            "-c",
+            "core.hooksPath=/dev/null",
+            "worktree",
+            "add",
+            "--quiet",
+            "--force",
+            "--detach",
+            &folder,
+            commit,
+        ];
+        self.cmd(&args).read().with_context(|| format!("cannot check out commit {commit}")).map(drop)
+    }
+
+    /// Makes git forget the linked work trees whose folders are gone.
+    pub fn prune_worktrees(&self) {
+        self.cmd(&["worktree", "prune"]).read().ok();
     }
 }

@@ -204,6 +204,16 @@ impl Repository {
         self.state("trials")
     }
 
+    /// Work trees of older commits that are built to find a size's change; the next run removes leftovers.
+    pub fn old_commits(&self) -> PathBuf {
+        self.state("when")
+    }
+
+    /// Held while older commits are built.
+    pub fn old_commits_lock(&self) -> PathBuf {
+        self.state("when.lock")
+    }
+
     /// Held briefly while a throwaway stack's folder is created, removed or inspected by another run.
     pub fn throwaway_lock(&self) -> PathBuf {
         self.state("trials.lock")

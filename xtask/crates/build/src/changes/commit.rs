@@ -5,11 +5,11 @@ use anyhow::Result;
 use engine::context::Context;
 use host::failure::{Failure, FailureClass};
 
-/// The commit that `--changed-since` names.
+/// The commit that an option names.
 ///
 /// # Errors
 /// When there is no such commit (usage), or git cannot be started.
-pub fn resolve(reference: &str, context: &Context) -> Result<String> {
+pub fn resolve(option: &str, reference: &str, context: &Context) -> Result<String> {
     let git = context.git();
     if let Some(commit) = git.resolve(reference)? {
         return Ok(commit);
@@ -27,5 +27,5 @@ pub fn resolve(reference: &str, context: &Context) -> Result<String> {
             "run this in a clone, or name services instead of a commit",
         ),
     };
-    Err(Failure::new(FailureClass::Usage, format!("--changed-since `{reference}`: {why}"), remedy).into())
+    Err(Failure::new(FailureClass::Usage, format!("{option} `{reference}`: {why}"), remedy).into())
 }

@@ -34,6 +34,9 @@ pub fn of_tree(repository: &Repository) -> anyhow::Result<BTreeMap<String, Ingre
     Ok(declared.services.iter().map(|service| (service.name.clone(), tree.service(service))).collect())
 }
 
+/// The end of the name of a part that is a Dockerfile and its context.
+pub const IS_CONTEXT: &str = " and its context";
+
 struct Tree<'a> {
     repository: &'a Repository,
     manifest: &'a Table,
@@ -65,12 +68,12 @@ impl Tree<'_> {
 
     /// A Dockerfile with its context, and the project's own bases that it starts from.
     fn dockerfile(&self, path: &str, parts: &mut Ingredients) {
-        let part = format!("{path} and its context");
+        let part = format!("{path}{IS_CONTEXT}");
         if parts.contains_key(&part) {
             return;
         }
         // Without an allow-list, git lists the changed files of the context. With schema 1, every Dockerfile has one.
-        if self.declared.schema == 1 || sources::has_allow_list(path, self.repository) {
+        if self.declared.schema == 1 || sources::allow_list(path, self.repository).is_some() {
             let hash = sources::hash(path, self.repository).map_err(|error| format!("{error:#}"));
             parts.insert(part, hash);
         }

@@ -1,7 +1,7 @@
 //! Which files a service's builds can read. Contexts with an allow-list are hashed elsewhere; this module lists the files of all others.
 //! Includes the builds of the project's own bases and of other services used as contexts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sources;
 use crate::upstreams::references;
@@ -23,18 +23,23 @@ pub struct Inputs<'m> {
     services: BTreeSet<&'m str>,
     bases: BTreeSet<&'m str>,
     /// Dockerfiles with an allow-list, whose contexts have a hash.
-    hashed: BTreeSet<&'m str>,
+    hashed: BTreeMap<&'m str, IgnoreFile>,
+    /// Every Dockerfile, and whether it is one of the project's own bases.
+    dockerfiles: BTreeMap<&'m str, bool>,
 }
 
 impl<'m> Inputs<'m> {
-    /// The inputs of a service.
-    pub fn of(service: &'m Service, manifest: &'m Manifest, repository: &'m Repository) -> Inputs<'m> {
-        let (folders, files, services, bases, hashed) = Default::default();
-        let mut inputs = Inputs { manifest, repository, folders, files, services, bases, hashed };
-        Variant::ALL
-            .into_iter()
-            .filter_map(|variant| service.build(variant))
-            .for_each(|build| inputs.build(build));
+    /// The inputs of a service's variants.
+    pub fn of(
+        service: &'m Service,
+        variants: &[Variant],
+        manifest: &'m Manifest,
+        repository: &'m Repository,
+    ) -> Inputs<'m> {
+        let (folders, files, services, bases, hashed, dockerfiles) = Default::default();
+        let mut inputs =
+            Inputs { manifest, repository, folders, files, services, bases, hashed, dockerfiles };
+        variants.iter().filter_map(|variant| service.build(*variant)).for_each(|build| inputs.build(build));
         inputs.services.remove(service.name.as_str());
         inputs
     }
@@ -42,6 +47,11 @@ impl<'m> Inputs<'m> {
     /// The services whose images are contexts of these builds.
     pub fn services(&self) -> impl Iterator<Item = &'m str> {
         self.services.iter().copied()
+    }
+
+    /// The Dockerfiles, and whether each is one of the project's own bases.
+    pub fn dockerfiles(&self) -> impl Iterator<Item = (&'m str, bool)> {
+        self.dockerfiles.iter().map(|(file, is_base)| (*file, *is_base))
     }
 
     /// Whether a changed file is among them. Git lists a changed submodule as its folder.
@@ -57,18 +67,20 @@ impl<'m> Inputs<'m> {
 
     /// Whether a build can read a file. Includes contexts with an allow-list.
     pub fn reads(&self, file: &str) -> bool {
-        let is_sent = |dockerfile: &&str| sources::contains(dockerfile, file, self.repository);
+        let is_sent =
+            |(dockerfile, ignore): (&&str, &IgnoreFile)| file == *dockerfile || !ignore.hides(file, false);
         self.contains(file) || self.hashed.iter().any(is_sent)
     }
 
     fn build(&mut self, build: &'m Build) {
-        let has_hash = build.context == "."
-            && build.file().is_some_and(|file| sources::has_allow_list(file, self.repository));
-        if !has_hash {
-            self.folder(&build.context, build.file());
-            self.files.extend(build.file().into_iter().flat_map(with_ignore_file));
-        } else {
-            self.hashed.extend(build.file());
+        self.dockerfiles.extend(build.file().map(|file| (file, false)));
+        let file = build.file().filter(|_| build.context == ".");
+        match file.and_then(|file| Some((file, sources::allow_list(file, self.repository)?))) {
+            Some((file, ignore)) => drop(self.hashed.insert(file, ignore)),
+            None => {
+                self.folder(&build.context, build.file());
+                self.files.extend(build.file().into_iter().flat_map(with_ignore_file));
+            }
         }
         for context in build.contexts.values() {
             match context.strip_prefix("target:") {
@@ -113,11 +125,13 @@ impl<'m> Inputs<'m> {
             if !self.bases.insert(&base.name) {
                 continue;
             }
-            if sources::has_allow_list(&base.dockerfile, self.repository) {
-                self.hashed.insert(&base.dockerfile);
-            } else {
-                self.folder(".", Some(&base.dockerfile));
-                self.files.extend(with_ignore_file(&base.dockerfile));
+            self.dockerfiles.insert(&base.dockerfile, true);
+            match sources::allow_list(&base.dockerfile, self.repository) {
+                Some(ignore) => drop(self.hashed.insert(&base.dockerfile, ignore)),
+                None => {
+                    self.folder(".", Some(&base.dockerfile));
+                    self.files.extend(with_ignore_file(&base.dockerfile));
+                }
             }
             self.bases(&references(self.repository, &base.dockerfile));
         }

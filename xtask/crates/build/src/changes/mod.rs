@@ -1,6 +1,7 @@
 //! Which services have changed sources since a commit: the commit is extracted into a temporary folder, both trees are read
 //! the same way, and the differences are listed.
 
+pub mod between;
 pub mod commit;
 mod ingredients;
 mod inputs;
@@ -9,11 +10,12 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use crate::changes::ingredients::{BUILD_ELSEWHERE, Ingredients, of_tree};
+use crate::changes::ingredients::{BUILD_ELSEWHERE, IS_CONTEXT, Ingredients, of_tree};
 use crate::changes::inputs::Inputs;
 use engine::context::Context;
 use host::paths::Repository;
 use model::manifest::{Manifest, Service};
+use model::variant::Variant;
 
 /// How many changed files a reason names.
 const NAMED: usize = 3;
@@ -49,7 +51,7 @@ impl Changes {
 /// # Errors
 /// When the commit is unknown, or a tree cannot be extracted or read.
 pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<Changes> {
-    let commit = commit::resolve(reference, context)?;
+    let commit = commit::resolve("--changed-since", reference, context)?;
     let folder = context.git().unpack(&commit)?;
     let now = of_tree(&context.repository)?;
     // Before the first manifest, every service is new.
@@ -66,7 +68,7 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
         if parts.is_none_or(|parts| parts.contains_key(BUILD_ELSEWHERE)) {
             what.extend(files.iter().filter(|file| may_define_builds(file)).cloned());
         }
-        let inputs = Inputs::of(service, manifest, &context.repository);
+        let inputs = Inputs::of(service, &Variant::ALL, manifest, &context.repository);
         for other in inputs.services() {
             let parts = now.get(other).map(|now| difference(then.get(other), now)).unwrap_or_default();
             what.extend(parts.into_iter().map(|part| format!("{other}: {part}")));
@@ -79,7 +81,7 @@ pub fn since(reference: &str, manifest: &Manifest, context: &Context) -> Result<
 
 /// The names of the services whose builds can read a file, relative to the repository.
 pub fn readers(file: &str, manifest: &Manifest, repository: &Repository) -> Vec<String> {
-    let reads = |service: &&Service| Inputs::of(service, manifest, repository).reads(file);
+    let reads = |service: &&Service| Inputs::of(service, &Variant::ALL, manifest, repository).reads(file);
     manifest.services.iter().filter(reads).map(|service| service.name.clone()).collect()
 }
 

@@ -47,7 +47,7 @@ pub struct EstimateRequest<'r> {
 /// # Errors
 /// When the commit is unknown or cannot be unpacked, or an image is damaged. Without an engine, sizes are unknown.
 pub fn since(request: &EstimateRequest<'_>, manifest: &Manifest, context: &Context) -> Result<Estimate> {
-    let commit = commit::resolve(request.since, context)?;
+    let commit = commit::resolve("--changed-since", request.since, context)?;
     let root = context.repository.root();
     let changed = context.git().changed_since(&commit)?;
     let mut found = Vec::new();
@@ -67,26 +67,51 @@ pub fn since(request: &EstimateRequest<'_>, manifest: &Manifest, context: &Conte
     let affected: BTreeSet<&str> =
         found.iter().flat_map(|(_, services, _)| services).map(String::as_str).collect();
     let sizes = known_sizes(&affected, request, manifest, context)?;
-    for (file, services, reader) in &found {
-        let packages = match reader {
-            None => Err("this format is not supported".to_owned()),
-            Some(reader) => compared(file, *reader, [before.path(), root])
-                .map(|[then, now]| changes_of(&then, &now, &sizes)),
-        };
-        let not_read = packages.as_ref().err().cloned();
-        let packages = packages.unwrap_or_default();
-        // Most changes of a Dockerfile are about something else.
-        if not_read.is_some() || !packages.is_empty() {
-            estimate.files.push(LockFileChange {
-                file: file.clone(),
-                services: services.clone(),
-                not_read,
-                packages,
-            });
-        }
-    }
+    let trees = [before.path(), root];
+    let changes = found.into_iter().filter_map(|(file, services, reader)| {
+        let packages = packages(&file, reader, trees, &sizes);
+        changed_file(file, services, packages)
+    });
+    estimate.files.extend(changes);
     estimate.sort();
     Ok(estimate)
+}
+
+/// The lock files among `files` whose packages differ between two trees of a service, the older one first. Sizes are unknown.
+pub fn between(files: &[String], service: &str, trees: [&Path; 2]) -> Vec<LockFileChange> {
+    let change = |file: &String| {
+        let reader = lock_files::reader(file).filter(|_| !has_better_source(file, trees[1]))?;
+        let packages = packages(file, reader, trees, &KnownSizes::default());
+        changed_file(file.clone(), vec![service.to_owned()], packages)
+    };
+    files.iter().filter_map(change).collect()
+}
+
+/// The changed packages of a lock file, or why it was not read.
+fn packages(
+    file: &str,
+    reader: Option<Reader>,
+    trees: [&Path; 2],
+    sizes: &KnownSizes,
+) -> Result<Vec<PackageChange>, String> {
+    let reader = reader.ok_or_else(|| "this format is not supported".to_owned())?;
+    compared(file, reader, trees).map(|[then, now]| changes_of(&then, &now, sizes))
+}
+
+/// `None` if nothing changed: most changes of a Dockerfile are about something else.
+fn changed_file(
+    file: String,
+    services: Vec<String>,
+    packages: Result<Vec<PackageChange>, String>,
+) -> Option<LockFileChange> {
+    let not_read = packages.as_ref().err().cloned();
+    let packages = packages.unwrap_or_default();
+    (not_read.is_some() || !packages.is_empty()).then_some(LockFileChange {
+        file,
+        services,
+        not_read,
+        packages,
+    })
 }
 
 /// Whether another file is more exact: `go.sum` also keeps versions that were not selected.

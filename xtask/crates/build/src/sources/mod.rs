@@ -53,20 +53,12 @@ pub fn hash(dockerfile: &str, repository: &Repository) -> Result<String> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether the ignore file of a Dockerfile in the repository's context is an allow-list, so that the same commit has the same hash
+/// The ignore file of a Dockerfile in the repository's context, if it is an allow-list, so that the same commit has the same hash
 /// everywhere.
-pub fn has_allow_list(dockerfile: &str, repository: &Repository) -> bool {
+pub fn allow_list(dockerfile: &str, repository: &Repository) -> Option<IgnoreFile> {
     let path = repository.file(dockerfile);
     let ignore = path.and_then(|path| IgnoreFile::of(repository.root(), Some(&path)).ok());
-    ignore.is_some_and(|ignore| ignore.is_allow_list())
-}
-
-/// Whether the repository's context sends a file, given as a path in the repository, to the build of a Dockerfile, or the file is the
-/// Dockerfile.
-pub fn contains(dockerfile: &str, file: &str, repository: &Repository) -> bool {
-    let path = repository.file(dockerfile);
-    let ignore = path.and_then(|path| IgnoreFile::of(repository.root(), Some(&path)).ok());
-    file == dockerfile || ignore.is_some_and(|ignore| !ignore.hides(file, false))
+    ignore.filter(IgnoreFile::is_allow_list)
 }
 
 /// The hash of a service's original.

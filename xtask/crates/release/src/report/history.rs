@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::report::record::{LockChange, LockRowChange};
-use check::lock::{Lock, LockKey};
+use check::lock::LockKey;
+use check::lock_history::{self, LockState};
 use engine::context::Context;
 use host::git::LogEntry;
 use model::baseline::Weights;
@@ -13,21 +14,16 @@ const MOST: usize = 20;
 
 /// The lock's changes, newest first; `None` outside of git. An unreadable state counts as empty.
 pub(super) fn history(context: &Context) -> Option<Vec<LockChange>> {
-    let file = context.repository.sizes_lock_name();
-    let git = context.git();
-    let commits = git.log(file, MOST + 1)?;
-    let state = |entry: &LogEntry| rows(&git.show(&entry.commit, file).unwrap_or_default(), file);
-    let mut states: Vec<BTreeMap<LockKey, Weights>> = commits.iter().map(state).collect();
-    states.push(BTreeMap::new());
-    let change = |(entry, states): (LogEntry, &[BTreeMap<LockKey, Weights>])| {
-        let (rows, LogEntry { commit, day, subject }) = (changes(&states[1], &states[0]), entry);
+    let states = lock_history::states(Some(MOST + 1), context)?;
+    let none = BTreeMap::new();
+    let rows =
+        |state: Option<&LockState>| state.and_then(|state| state.rows.as_ref().ok()).unwrap_or(&none).clone();
+    let change = |(index, state): (usize, &LockState)| {
+        let rows = changes(&rows(states.get(index + 1)), &rows(Some(state)));
+        let LogEntry { commit, day, subject, .. } = state.entry.clone();
         (!rows.is_empty()).then_some(LockChange { commit, day, subject, rows })
     };
-    Some(commits.into_iter().zip(states.windows(2)).take(MOST).filter_map(change).collect())
-}
-
-fn rows(text: &str, file: &'static str) -> BTreeMap<LockKey, Weights> {
-    Lock::parse(text, file).map(|lock| lock.rows).unwrap_or_default()
+    Some(states.iter().enumerate().take(MOST).filter_map(change).collect())
 }
 
 fn changes(before: &BTreeMap<LockKey, Weights>, after: &BTreeMap<LockKey, Weights>) -> Vec<LockRowChange> {
@@ -46,10 +42,11 @@ fn changes(before: &BTreeMap<LockKey, Weights>, after: &BTreeMap<LockKey, Weight
 #[cfg(test)]
 mod tests {
     use super::*;
+    use check::lock::Lock;
     use model::bytes::Bytes;
 
     fn lock(rows: &str) -> BTreeMap<LockKey, Weights> {
-        super::rows(&format!("schema = 1\n[api]\n{rows}"), "lock")
+        Lock::parse(&format!("schema = 1\n[api]\n{rows}"), "lock").map(|lock| lock.rows).unwrap_or_default()
     }
 
     fn row(edition: &str, own: u64) -> String {
@@ -74,10 +71,5 @@ mod tests {
                 ("simple".to_owned(), Some(Bytes(1)), Some(Bytes(3))),
             ]
         );
-    }
-
-    #[test]
-    fn an_invalid_lock_counts_as_empty() {
-        assert!(super::rows("no lock", "lock").is_empty());
     }
 }

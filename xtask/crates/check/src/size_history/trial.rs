@@ -1,0 +1,85 @@
+//! Finds the commit that moved a size by building some of the commits between two accepted sizes.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::search::{FoundStep, NotBuilt, narrow};
+use super::{Cause, SizeHistory};
+use build::at_commit::{BuiltCommit, OldCommits, OldImage};
+use build::changes::between::InputRange;
+use contents::difference::signed;
+use engine::context::Context;
+use host::failure::{Failure, FailureClass};
+use host::git::short;
+use host::plural::count;
+
+pub use build::at_commit::remove_leftovers;
+
+/// Builds commits between two accepted sizes until one is left, and adds it to the history. Only commits of the first-parent history
+/// that changed inputs are built: at most the binary logarithm of their number, and two, and those that do not build.
+///
+/// # Errors
+/// Without a change to explain, without an engine, when fewer than two commits can be built, or the user interrupts.
+pub fn find_commit(history: &mut SizeHistory, context: &Context) -> Result<()> {
+    let names = history.names();
+    let Some(cause) = &mut history.cause else {
+        let what = "--build: there is no change to explain: the lock has one size of this image";
+        return Err(Failure::new(FailureClass::Failed, what, "omit --build").into());
+    };
+    let states = states(cause, &names, context)?;
+    let image = OldImage { names, edition: history.edition.clone(), platform: history.platform.clone() };
+    let mut commits = OldCommits::new(image, context)?;
+    let (mut built, mut skipped) = (BTreeMap::<usize, BuiltCommit>::new(), Vec::new());
+    let most = 2 + (usize::BITS - (states.len() - 1).leading_zeros());
+    context.terminal.say(format!(
+        "{} between the two sizes change inputs; building at most {most}, more if some do not build.",
+        count(states.len() - 1, "commit")
+    ));
+    let mut measure = |state: usize| {
+        let commit = &states[state];
+        match commits.build(commit)? {
+            Ok(image) => {
+                context.terminal.say(format!("{}: {}", short(commit), image.bytes));
+                let bytes = image.bytes;
+                built.insert(state, image);
+                Ok(Some(bytes))
+            }
+            Err(why) => {
+                context.terminal.warn(format!("{} does not build, and is skipped: {why}", short(commit)));
+                skipped.push(NotBuilt { commit: commit.clone(), why });
+                Ok(None)
+            }
+        }
+    };
+    let Some(found) = narrow(states.len() - 1, &mut measure)? else {
+        let what = "--build: fewer than two commits can be built";
+        let help = skipped.first().map_or("omit --build", |one| one.why.as_str());
+        return Err(Failure::new(FailureClass::Failed, what, help).into());
+    };
+    let builds = built.len() + skipped.len();
+    let difference = match (found.whole, built.get(&found.low), built.get(&found.high)) {
+        (0, ..) | (_, None, _) | (.., None) => None,
+        (_, Some(before), Some(after)) => Some(commits.difference(before, after)?),
+    };
+    let [before, after] = found.sizes;
+    let moved = if found.whole == 0 { Vec::new() } else { states[found.low + 1..=found.high].to_vec() };
+    context.terminal.say(format!("{} built, change {}", count(builds, "commit"), signed(found.whole)));
+    cause.found =
+        Some(FoundStep { commits: moved, before, after, whole: found.whole, builds, skipped, difference });
+    Ok(())
+}
+
+/// The commits to choose from, oldest first: that of the size before, then all that changed inputs or the manifest.
+fn states(cause: &Cause, names: &[String], context: &Context) -> Result<Vec<String>> {
+    let range = InputRange::new(&cause.since, &cause.commit, names, context)?;
+    let entries = context.git().commits(&cause.since, &cause.commit, true)?;
+    let manifest = (!cause.inputs.declarations.is_empty()).then(|| context.repository.manifest_name());
+    let changed = range.commits(entries, manifest).into_iter().rev().map(|commit| commit.commit);
+    let mut states: Vec<String> = std::iter::once(cause.since.clone()).chain(changed).collect();
+    if states.len() == 1 {
+        // Then the change is not in the inputs; building both ends shows it.
+        states.push(cause.commit.clone());
+    }
+    Ok(states)
+}
