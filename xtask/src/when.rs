@@ -74,7 +74,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     };
     let mut history = size_history::read(&request, &manifest, context)?;
     if args.build {
-        size_history::find_commit(&mut history, context)?;
+        size_history::find_commit(&mut history, &manifest.project, context)?;
     }
     context.terminal.print(args.format.of(&SizeHistoryView { history: &history, top: args.top })?);
     Ok(())

@@ -68,6 +68,7 @@ mod engine_trust;
 mod engine_twice;
 mod engine_update;
 mod engine_updates;
+mod engine_when;
 mod engine_workflows;
 mod estimate;
 mod failures;
@@ -98,6 +99,7 @@ mod throwaway;
 mod trace;
 mod up_to_date;
 mod vulnerabilities;
+mod when;
 mod why;
 mod workflows;
 

@@ -37,6 +37,8 @@ use model::platform::Platform;
 /// Which image to build at every commit.
 #[derive(Debug, Clone)]
 pub struct OldImage {
+    /// The project, whose images a killed run may have left.
+    pub project: String,
     /// The service's names over time.
     pub names: Vec<String>,
     /// The edition.
@@ -138,6 +140,7 @@ impl<'c> OldCommits<'c> {
         let lock = Lock::take(&context.repository.old_commits_lock())?;
         remove_worktrees(context)?;
         require_engine(context)?;
+        context.docker.remove_unused(&run_tags::left(&wanted.project, &context.docker)?)?;
         Ok(OldCommits { context, wanted, tags: BTreeSet::new(), _lock: lock })
     }
 

@@ -21,14 +21,19 @@ pub use build::at_commit::remove_leftovers;
 ///
 /// # Errors
 /// Without a change to explain, without an engine, when fewer than two commits can be built, or the user interrupts.
-pub fn find_commit(history: &mut SizeHistory, context: &Context) -> Result<()> {
+pub fn find_commit(history: &mut SizeHistory, project: &str, context: &Context) -> Result<()> {
     let names = history.names();
     let Some(cause) = &mut history.cause else {
         let what = "--build: there is no change to explain: the lock has one size of this image";
         return Err(Failure::new(FailureClass::Failed, what, "omit --build").into());
     };
     let states = states(cause, &names, context)?;
-    let image = OldImage { names, edition: history.edition.clone(), platform: history.platform.clone() };
+    let image = OldImage {
+        project: project.to_owned(),
+        names,
+        edition: history.edition.clone(),
+        platform: history.platform.clone(),
+    };
     let mut commits = OldCommits::new(image, context)?;
     let (mut built, mut skipped) = (BTreeMap::<usize, BuiltCommit>::new(), Vec::new());
     let most = 2 + (usize::BITS - (states.len() - 1).leading_zeros());
