@@ -15,15 +15,16 @@ from undocument import byte_code
 LIBRARY = Path("/usr/lib/python3.13")
 ARCHIVE = Path("/usr/lib/python313.zip")
 
-# Modules that no service uses: installers, tests, GUI and terminal support, SQLite, DBM, and legacy
-# East Asian encodings (texts arrive as UTF-8 JSON).
+# Modules that no service uses: installers, tests, GUI and terminal support, SQLite, DBM, legacy East Asian encodings
+# (texts arrive as UTF-8 JSON), and those of OpenSSL. CPython supports Pythons without it: asyncio and http.client then
+# have no TLS, and hashlib has its own verified algorithms, but no scrypt.
 UNUSED_MODULES = """
     _android_support.py _apple_support.py _ios_support.py curses dbm ensurepip idlelib lib2to3 pydoc_data
-    sitecustomize.py sqlite3 test tkinter turtle.py turtledemo venv
+    sitecustomize.py sqlite3 ssl.py test tkinter turtle.py turtledemo venv
 """
 UNUSED_EXTENSIONS = """
     _bz2 _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _ctypes_test _curses
-    _curses_panel _dbm _lzma _multibytecodec _sqlite3 _testbuffer _testcapi _testclinic
+    _curses_panel _dbm _hashlib _lzma _multibytecodec _sqlite3 _ssl _testbuffer _testcapi _testclinic
     _testclinic_limited _testexternalinspection _testimportmultiple _testinternalcapi _testlimitedcapi
     _testmultiphase _testsinglephase _uuid _xxtestfuzz readline xxlimited xxlimited_35 xxsubtype
 """

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from sutra_service.settings import Environment, SettingError
 
+from sutra_control.scrypt import scrypt
+
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 ENTRY = re.compile(
     rf"({NAME})"
@@ -30,7 +32,6 @@ PARALLEL = 1
 MIN_COST, MAX_COST = 2**14, 2**16
 MAX_PARALLEL = 4
 MAX_MEMORY = 64 * 1024 * 1024  # MAX_COST with the smallest block.
-DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -122,19 +123,8 @@ def _each_work(hashes: dict[str, PasswordHash]) -> list[PasswordHash]:
 
 
 def _scrypt(password: str, cost: int, block: int, parallel: int, salt: bytes) -> bytes:
-    # Not hashlib.scrypt, which is missing if OpenSSL was not loaded at startup: see sutra_service.tls.
-    from _hashlib import scrypt  # noqa: PLC0415
-
-    return scrypt(
-        # A JSON string may contain a lone surrogate, which UTF-8 cannot encode.
-        password.encode("utf-8", "surrogatepass"),
-        n=cost,
-        r=block,
-        p=parallel,
-        salt=salt,
-        maxmem=2 * MAX_MEMORY,
-        dklen=DIGEST_BYTES,
-    )
+    # A JSON string may contain a lone surrogate, which UTF-8 cannot encode.
+    return scrypt(password.encode("utf-8", "surrogatepass"), salt, cost, block, parallel)
 
 
 def _encode(value: bytes) -> str:

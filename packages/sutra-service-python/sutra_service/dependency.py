@@ -10,19 +10,14 @@ from logging import getLogger
 from typing import Any
 
 import h11
-import httpcore
-
-# httpcore connects with this. anyio imports it lazily, which would be too late for `tls.postponed`.
-from anyio import connect_tcp  # noqa: F401
 
 from sutra_service import request_ids, streaming
 from sutra_service.dependency_metrics import DependencyMetrics
 from sutra_service.errors import ServiceError
+from sutra_service.http_client import Pool, Response
 
 logger = getLogger(__name__)
 
-# Shorter than uvicorn's five seconds, so that the other side never closes a connection just as it is reused.
-KEEP_ALIVE_S = 4.0
 PROBE_DEADLINE_S = 2.0
 PROBE_EVERY_S = 10.0
 MAX_REPLY_BYTES = 16 * 1024 * 1024
@@ -53,7 +48,7 @@ class Dependency:
         self._deadline_s = deadline_s
         self._clock = clock
         self._metrics: DependencyMetrics | None = None
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._pool = Pool(url)
         self._probe: asyncio.Task[None] | None = None
         self._probe_due = float("-inf")
 
@@ -87,11 +82,8 @@ class Dependency:
         `forward` are raised as they are, with `Retry-After`; others as `call` does.
         """
         all_headers = _identified([("Accept", "application/json"), *headers.items()])
-        tls = _system_trust() if self._url.startswith("https:") else None
         with self._named_errors(self._deadline_s):
-            status, answered, content = await streaming.post(
-                self._url + path, all_headers, chunks, self._deadline_s, tls
-            )
+            status, answered, content = await streaming.post(self._pool, path, all_headers, chunks, self._deadline_s)
         self._note(status)
         wait = {"Retry-After": answered["retry-after"]} if "retry-after" in answered else None
         return self._read(status, content, forward, wait)
@@ -105,22 +97,19 @@ class Dependency:
         """
         async with AsyncExitStack() as closing:
             with self._named_errors(self._deadline_s):
-                waits = dict.fromkeys(("connect", "read", "write", "pool"), self._deadline_s)
-                stream = self._connections().stream(
-                    "GET", self._url + path, headers=_identified([]), extensions={"timeout": waits}
-                )
+                stream = self._pool.stream("GET", path, _identified([]), wait_s=self._deadline_s)
                 response = await closing.enter_async_context(stream)
                 is_error = response.status >= HTTPStatus.MULTIPLE_CHOICES
                 content = await self._whole(response, MAX_REPLY_BYTES) if is_error else b""
             self._note(response.status)
             if is_error:
-                wait = next((value.decode("latin-1") for name, value in response.headers if name.lower() == WAIT), None)
+                wait = response.headers.get("retry-after")
                 self._read(response.status, content, forward, {"Retry-After": wait} if wait else None)
             yield self._pieces(response)
 
-    async def _pieces(self, response: httpcore.Response) -> AsyncIterator[bytes]:
+    async def _pieces(self, response: Response) -> AsyncIterator[bytes]:
         with self._named_errors(self._deadline_s):
-            async for chunk in response.aiter_stream():
+            async for chunk in response.body:
                 yield chunk
 
     def _read(
@@ -158,8 +147,7 @@ class Dependency:
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.gather(self._probe, return_exceptions=True)
-        if self._pool is not None:
-            await self._pool.aclose()
+        self._pool.close()
 
     async def _look(self) -> None:
         try:
@@ -199,18 +187,16 @@ class Dependency:
         """Turn errors of the connection into a ServiceError that names the service."""
         try:
             yield
-        except (TimeoutError, httpcore.TimeoutException):
+        except TimeoutError:
             self.state = "timeout"
             message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or check its log"
             raise self._counted(ServiceError(504, f"{self.name}_timeout", message)) from None
         except (ConnectionResetError, BrokenPipeError, h11.ProtocolError) as error:
             raise self._failed(f"sent an incomplete or invalid answer ({type(error).__name__})") from None
-        except (httpcore.ConnectError, OSError) as error:
+        except OSError as error:
             self.state = "unreachable"
             message = f"cannot reach {self.name} at {self._url}: {error}; start it or correct {self._variable}"
             raise self._counted(ServiceError(503, f"{self.name}_unreachable", message, RETRY)) from None
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise self._failed(f"sent an incomplete or invalid answer ({type(error).__name__})") from None
 
     def _note(self, status: int) -> None:
         """Remember the state that an answer shows."""
@@ -219,28 +205,17 @@ class Dependency:
     async def _send(
         self, method: str, path: str, headers: list[tuple[str, str]], content: bytes | None, max_bytes: int
     ) -> tuple[int, bytes]:
-        stream = self._connections().stream(method, self._url + path, headers=_identified(headers), content=content)
         with self._timed():
-            async with stream as response:
+            async with self._pool.stream(method, path, _identified(headers), content) as response:
                 return response.status, await self._whole(response, max_bytes)
 
-    async def _whole(self, response: httpcore.Response, max_bytes: int) -> bytes:
+    async def _whole(self, response: Response, max_bytes: int) -> bytes:
         received = bytearray()
-        async for chunk in response.aiter_stream():
+        async for chunk in response.body:
             received += chunk
             if len(received) > max_bytes:
                 raise self._failed(f"sent more than {max_bytes} bytes")
         return bytes(received)
-
-    def _connections(self) -> httpcore.AsyncConnectionPool:
-        if self._pool is None:
-            self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=_system_trust() if self._url.startswith("https:") else None,
-                max_connections=64,
-                max_keepalive_connections=8,
-                keepalive_expiry=KEEP_ALIVE_S,
-            )
-        return self._pool
 
     def _refusal(self, status: int, code: str, message: str) -> ServiceError:
         """The error for an answer that is neither a success nor forwarded."""
@@ -273,7 +248,6 @@ class Dependency:
 
 
 RETRY = {"Retry-After": "5"}
-WAIT = b"retry-after"
 # The state for each status. Any other status below 500 means `ok`: the request was wrong, not the service.
 STATES = {HTTPStatus.SERVICE_UNAVAILABLE: "not_ready", HTTPStatus.GATEWAY_TIMEOUT: "timeout"}
 
@@ -289,10 +263,3 @@ def _error_of(answer: Any) -> tuple[str, str]:
     if isinstance(detail, dict) and isinstance(detail.get("code"), str) and isinstance(detail.get("message"), str):
         return detail["code"], detail["message"]
     return "", "no reason given"
-
-
-def _system_trust() -> Any:
-    # httpcore would trust only certifi's list, without a company's own CA.
-    import ssl  # noqa: PLC0415 - takes 10 MB of memory that plain HTTP does not need
-
-    return ssl.create_default_context()

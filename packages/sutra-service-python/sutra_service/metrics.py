@@ -1,7 +1,7 @@
 """Counters, gauges and histograms, and their text form for Prometheus (version 0.0.4).
 
-Not `prometheus_client`: importing it takes 5 MB of memory in every service, because its HTTP server comes with it and
-loads OpenSSL, which `tls` avoids. The tests read the text with its parser.
+Not `prometheus_client`: importing it takes 5 MB of memory in every service, because its HTTP server comes with it. The
+tests read the text with its parser.
 """
 
 import math

@@ -5,11 +5,8 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.util import find_spec, module_from_spec
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
-
-from sutra_service import tls
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -34,10 +31,7 @@ def run(load: "Callable[[], tuple[Read, Create]]") -> NoReturn:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    with tls.postponed():
-        functions = load()
-        _import_uvicorn()
-    _end(_serve(*functions))
+    _end(_serve(*load()))
 
 
 def _end(code: int) -> NoReturn:
@@ -51,20 +45,6 @@ def _end(code: int) -> NoReturn:
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
     sys.exit(0)
-
-
-def _import_uvicorn() -> None:
-    """Import uvicorn without its command line, whose libraries take 1.5 MB that no service uses."""
-    if "uvicorn" in sys.modules:
-        return
-    spec = find_spec("uvicorn")
-    assert spec is not None  # noqa: S101 - a dependency of this package
-    package = module_from_spec(spec)
-    sys.modules["uvicorn"] = package
-    from uvicorn.config import Config  # noqa: PLC0415 - needs the package in sys.modules
-    from uvicorn.server import Server  # noqa: PLC0415
-
-    package.Config, package.Server = Config, Server
 
 
 def _serve(read: "Read", create: "Create") -> int:

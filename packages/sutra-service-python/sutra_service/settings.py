@@ -38,8 +38,12 @@ class Environment:
         return int(value)
 
     def url(self, name: str, default: str) -> str:
-        """The value of `name` as an http or https URL, without a trailing slash."""
+        """The value of `name` as an http URL, without a trailing slash."""
         value = self.text(name, default).rstrip("/")
+        if value.lower().startswith("https:"):
+            raise SettingError(
+                f"unsupported URL: {name}={value!r}; services have no TLS: use http:// in a private network"
+            )
         if not _is_url(value):
             raise SettingError(f"invalid URL: {name}={value!r}; write it like http://host:port")
         return value
@@ -52,7 +56,7 @@ def _is_url(value: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and value.isascii()
+    return parts.scheme == "http" and bool(parts.hostname) and value.isascii()
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,16 @@ def test_an_invalid_url_is_rejected(value: str) -> None:
         Environment({"STORAGE_URL": value}).url("STORAGE_URL", "http://x")
 
 
-@pytest.mark.parametrize("value", ["http://storage", "http://[::1]:50051", "https://a.b:443/below"])
+@pytest.mark.parametrize("value", ["http://storage", "http://[::1]:50051", "http://a.b:443/below"])
 def test_valid_urls(value: str) -> None:
     assert Environment({"U": value}).url("U", "http://x") == value
 
 
 def test_a_trailing_slash_is_removed_from_a_url() -> None:
-    assert Environment({"U": "https://a.b/c/"}).url("U", "http://x") == "https://a.b/c"
+    assert Environment({"U": "http://a.b/c/"}).url("U", "http://x") == "http://a.b/c"
+
+
+@pytest.mark.parametrize("value", ["https://storage:50051", "HTTPS://storage"])
+def test_an_https_url_is_rejected_with_the_reason(value: str) -> None:
+    with pytest.raises(SettingError, match=r"STORAGE_URL=.*no TLS: use http://"):
+        Environment({"STORAGE_URL": value}).url("STORAGE_URL", "http://x")
