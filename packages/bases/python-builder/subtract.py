@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Remove the packages that the base already has: `subtract.py BASE LIBRARY`.
+"""Remove the packages that the base already has, or leaves out: `subtract.py BASE LIBRARY`.
 
 Fails if a package has different versions in the two: the service would not run with the version in its lock.
 """
@@ -9,10 +9,12 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 SITE = "usr/local/lib/python3.13/dist-packages"
+# Needed only by uvicorn's command line, which the base leaves out.
+LEFT_OUT = {"click"}
 
 
 def main(base: Path, library: Path) -> int:
-    """Remove the distributions in `base` from `library`; return 1 if any version differs."""
+    """Remove the distributions in `base`, and LEFT_OUT, from `library`; return 1 if any version differs."""
     held = {name_of(found): found.version for found in distributions(path=[str(base / SITE)])}
     both = [found for found in distributions(path=[str(library)]) if name_of(found) in held]
     differing = [
@@ -24,7 +26,8 @@ def main(base: Path, library: Path) -> int:
         print("package versions differ from the base; lock again with `-c` and the base's lock:", file=sys.stderr)
         print(*differing, sep="\n", file=sys.stderr)
         return 1
-    for found in both:
+    left_out = [found for found in distributions(path=[str(library)]) if name_of(found) in LEFT_OUT]
+    for found in [*both, *left_out]:
         remove(found, library)
     return 0
 

@@ -80,9 +80,15 @@ class Connection:
             return False
         self._protocol.start_next_cycle()
         # Between requests, anything that arrives, usually the end of the connection, makes it unusable.
-        self._next_read = asyncio.create_task(self._reader.read(READ_BYTES))
+        self._next_read = asyncio.create_task(self._read_at_rest())
         self._idle_since = time.monotonic()
         return not self._protocol.trailing_data[0]
+
+    async def _read_at_rest(self) -> bytes:
+        try:
+            return await self._reader.read(READ_BYTES)
+        except OSError:
+            return b""
 
     def is_fresh(self) -> bool:
         """Whether it can be used again after `rest`."""

@@ -1,6 +1,9 @@
 """The client, against servers that answer byte for byte as told."""
 
 import asyncio
+import gc
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -133,14 +136,30 @@ def test_an_answer_that_was_not_read_to_its_end_closes_the_connection() -> None:
     run(inside())
 
 
-@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n"])
-def test_a_connection_that_the_service_closed_meanwhile_is_not_reused(sent: bytes) -> None:
+def end(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+def refuse_late(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
+    writer.close()
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    # Closing without waiting resets the connection.
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("close", [end, refuse_late, reset])
+def test_a_connection_that_the_service_closed_meanwhile_is_not_reused(
+    close: Callable[[asyncio.StreamWriter], None], caplog: pytest.LogCaptureFixture
+) -> None:
     async def inside() -> None:
         server = Server(OK, OK)
         async with server.pool() as pool:
             await get(pool)
-            server.writers[0].write(sent)
-            server.writers[0].close()
+            close(server.writers[0])
             waiting = pool._idle[0]._next_read
             assert waiting is not None
             await asyncio.wait((waiting,))
@@ -148,6 +167,8 @@ def test_a_connection_that_the_service_closed_meanwhile_is_not_reused(sent: byte
         assert server.connections == 2
 
     run(inside())
+    gc.collect()
+    assert not caplog.records, "an exception was not retrieved"
 
 
 def test_an_old_connection_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
