@@ -80,15 +80,9 @@ class Connection:
             return False
         self._protocol.start_next_cycle()
         # Between requests, anything that arrives, usually the end of the connection, makes it unusable.
-        self._next_read = asyncio.create_task(self._read_at_rest())
+        self._next_read = asyncio.create_task(self._reader.read(READ_BYTES))
         self._idle_since = time.monotonic()
         return not self._protocol.trailing_data[0]
-
-    async def _read_at_rest(self) -> bytes:
-        try:
-            return await self._reader.read(READ_BYTES)
-        except OSError:
-            return b""
 
     def is_fresh(self) -> bool:
         """Whether it can be used again after `rest`."""
@@ -101,6 +95,7 @@ class Connection:
     def close(self) -> None:
         """Close at once; the other side sees an unfinished request as incomplete."""
         if self._next_read is not None:
+            # If it is done, its error is of no interest; this also keeps asyncio from logging it.
             self._next_read.cancel()
         self._writer.transport.abort()
 
