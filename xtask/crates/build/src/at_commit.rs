@@ -172,12 +172,11 @@ impl<'c> OldCommits<'c> {
         let mut manifest = manifest_of(&inside.repository, inside)?;
         manifest.services.retain(|service| self.wanted.names.contains(&service.name));
         let request = self.request(&manifest)?;
-        let upstreams = upstreams::of_builds(&manifest, &request.builds(), &inside.repository);
+        let upstreams = upstreams::of_request(&manifest, &request, &inside.repository);
         let options = BuildOptions::default();
         let environment = BuildEnvironment::prepare(
             &manifest,
             &upstreams,
-            &request.built_platforms(),
             BasesMode::Auto,
             &PackageDateChoice::default(),
             inside,
