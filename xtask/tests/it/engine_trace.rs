@@ -36,7 +36,11 @@ fn site(test: &str, probes: &str) -> Tiny {
          dockerfile = \"alpha/Dockerfile\"\noptimized = \"alpha/Dockerfile.optimized\"\n{probes}"
     );
     tiny.folder.write("xtask/images.toml", &manifest);
-    tiny.compose("  alpha:\n    image: IMAGE-alpha\n    ports: [\"127.0.0.1:0:1001\"]");
+    let check = r#"["CMD", "/usr/bin/perl", "-e", "open F, q{<}, q{/data/check}"]"#;
+    tiny.compose(&format!(
+        "  alpha:\n    image: IMAGE-alpha\n    ports: [\"127.0.0.1:0:1001\"]\n    healthcheck:\n      test: {check}\n      \
+         interval: 100ms\n      start_interval: 100ms\n      start_period: 5s"
+    ));
     let root = tiny.folder.0.join("target/root");
     for name in ["start", "z-probe", "stop", "never", "check"] {
         tiny.folder.write(&format!("target/root/data/{name}"), &name.repeat(100));
@@ -104,7 +108,7 @@ fn left(tiny: &Tiny) -> Vec<String> {
 fn files_of_the_start_of_one_probe_and_of_no_use_are_told_apart() {
     let _turn = crate::support::turn::take(module_path!());
     let tiny = site("trace", PROBES);
-    let (code, text) = run(&tiny, &["trace", "--idle", "0"]);
+    let (code, text) = run(&tiny, &["trace", "--idle", "1"]);
     assert_eq!(code, Some(0), "{text}");
     assert_eq!(left(&tiny), [""; 0]);
 
@@ -142,8 +146,7 @@ fn files_of_the_start_of_one_probe_and_of_no_use_are_told_apart() {
 #[ignore = "needs an engine: cargo xtask ci"]
 fn a_trace_with_a_failed_probe_is_discarded() {
     let _turn = crate::support::turn::take(module_path!());
-    let wrong =
-        "[[service.alpha.probe]]\nname = \"wrong\"\nrequest = { get = \"/\" }\nexpect = { status = 404 }\n";
+    let wrong = "[[service.alpha.probe]]\nname = \"wrong\"\nrequest = { get = \"/\" }\nstatus = 404\n";
     let tiny = site("trace-wrong", wrong);
     let (code, text) = run(&tiny, &["trace", "alpha", "--idle", "0"]);
     assert_eq!(code, Some(1), "{text}");

@@ -5,6 +5,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::owner::{self, OwnerKind};
 use host::files;
@@ -104,7 +105,8 @@ impl UseRecord {
     /// When it cannot be written.
     pub fn store(&self, repository: &Repository) -> Result<()> {
         let json = serde_json::to_vec(self).with_context(|| format!("the record of {}", self.image))?;
-        files::write_atomically(&repository.uses().join(file_name(&self.image)), &json)
+        let name = format!("{:032x}.json", xxh3_128(self.image.as_bytes()));
+        files::write_atomically(&repository.uses().join(name), &json)
     }
 
     /// What is recorded of the image with this reference and ID. Records that this version cannot read count as missing.
@@ -126,18 +128,6 @@ impl UseRecord {
         }
         stale.map_or(FoundUse::Missing, FoundUse::Stale)
     }
-}
-
-/// A reference as a file name: only one reference gives a name.
-fn file_name(reference: &str) -> String {
-    let mut name = String::new();
-    for byte in reference.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => name.push(char::from(byte)),
-            byte => name.push_str(&format!("%{byte:02x}")),
-        }
-    }
-    format!("{name}.json")
 }
 
 #[cfg(test)]

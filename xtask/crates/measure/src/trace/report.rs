@@ -18,6 +18,10 @@ pub struct TraceReport {
     pub services: Vec<ImageUse>,
     /// The traced services that no probe asks: their records show only what the others need of them.
     pub unasked: Vec<String>,
+    /// How long the probes took, from each request to its answer.
+    pub probe_milliseconds: u64,
+    /// How long it took to record what was opened, after each answer.
+    pub recording_milliseconds: u64,
 }
 
 /// A report with the length of its tables.
@@ -51,6 +55,10 @@ impl TraceView<'_> {
                 format!("\nNo probe asks {}: only what other services need was seen.\n", names.join(", "))
             }
         };
-        services.join("\n") + &unasked
+        let [probes, recording] = [self.report.probe_milliseconds, self.report.recording_milliseconds]
+            .map(|time| time as f64 / 1000.0);
+        let cost =
+            format!("\nThe probes took {probes:.2} s; recording what was opened added {recording:.2} s.\n");
+        services.join("\n") + &unasked + &cost
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -75,8 +75,12 @@ pub fn run(manifest: &Manifest, request: &TraceRequest<'_>, context: &Context) -
     wait::pause(request.idle, interrupt)?;
     traced.phase(UsePhase::Idle)?;
     context.terminal.say("tracing the probes …");
+    let mut recording = Duration::ZERO;
     let mut after = |outcome: &ProbeOutcome| {
-        traced.phase(UsePhase::Probe { group: outcome.group.clone(), probe: outcome.probe.clone() })
+        let answered = Instant::now();
+        traced.phase(UsePhase::Probe { group: outcome.group.clone(), probe: outcome.probe.clone() })?;
+        recording += answered.elapsed();
+        Ok(())
     };
     let (report, _) = observed(&plan, stack.project(), &stack.values, request.deadline, context, &mut after)?;
     let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
@@ -90,7 +94,14 @@ pub fn run(manifest: &Manifest, request: &TraceRequest<'_>, context: &Context) -
     stack.remove()?;
     interrupt.check()?;
     let services = traced.uses(context)?;
-    Ok(TraceReport { schema: SCHEMA, edition: request.edition, services, unasked })
+    Ok(TraceReport {
+        schema: SCHEMA,
+        edition: request.edition,
+        services,
+        unasked,
+        probe_milliseconds: report.outcomes.iter().map(|outcome| outcome.milliseconds).sum(),
+        recording_milliseconds: u64::try_from(recording.as_millis()).unwrap_or(u64::MAX),
+    })
 }
 
 /// Refuses engines whose containers cannot be traced from here.
