@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::docker::Docker;
 
-/// Where programs are that are on nobody's PATH but the engine's.
+/// Folders that may be on the engine's PATH only.
 const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// The runtimes of an engine (moby, `system.Info`).

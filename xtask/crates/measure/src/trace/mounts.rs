@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 /// The container's file system: overlayfs, with both of the engine's image stores.
 const KIND: &str = "overlay";
 
-/// A container, by what its mount point is known for.
+/// How to recognise a container's mount point.
 #[derive(Debug, Clone)]
 pub(super) struct ContainerMount {
-    /// The container's ID, which is in the path with the containerd image store.
+    /// The container's ID, which is part of the path with the containerd image store.
     pub(super) id: String,
-    /// The path that the classic image store tells.
+    /// The mount point, as the engine shows it with the classic image store.
     pub(super) merged: Option<PathBuf>,
 }
 

@@ -16,7 +16,7 @@ pub struct TraceReport {
     pub edition: Edition,
     /// The use of each traced service's image.
     pub services: Vec<ImageUse>,
-    /// The traced services that no probe asks: their records show only what the others need of them.
+    /// The traced services that no probe asks: their records show only their start, and what others asked of them.
     pub unasked: Vec<String>,
     /// How long the probes took, from each request to its answer.
     pub probe_milliseconds: u64,
@@ -52,7 +52,10 @@ impl TraceView<'_> {
         let unasked = match self.report.unasked.as_slice() {
             [] => String::new(),
             names => {
-                format!("\nNo probe asks {}: only what other services need was seen.\n", names.join(", "))
+                format!(
+                    "\nNo probe asks {}: only the start, and what other services asked, were traced.\n",
+                    names.join(", ")
+                )
             }
         };
         let [probes, recording] = [self.report.probe_milliseconds, self.report.recording_milliseconds]
