@@ -196,6 +196,7 @@ fn probed(failing: bool) -> ProbeReport {
             outcome("ask", if failing { failed } else { ProbeVerdict::Passed }),
         ],
         unprobed: Vec::new(),
+        routes: Vec::new(),
     }
 }
 

@@ -133,6 +133,7 @@ mod tests {
             images: BTreeMap::new(),
             outcomes,
             unprobed: Vec::new(),
+            routes: Vec::new(),
         };
         let failed = ProbeVerdict::Failed {
             wrong: vec!["x".into(), "y".into()],

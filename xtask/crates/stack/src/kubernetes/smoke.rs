@@ -58,6 +58,7 @@ pub fn run(
         project: plan.project.clone(),
         images: BTreeMap::new(),
         unprobed: probes.unprobed(&health),
+        routes: Vec::new(),
         outcomes: results.into_iter().map(|result| result.outcome).chain(health).collect(),
     })
 }

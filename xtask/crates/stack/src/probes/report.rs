@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::probes::coverage::{self, RouteCoverage};
 use host::printable::markdown_block;
 use host::render::Render;
 use host::secrets::Secrets;
@@ -30,6 +31,9 @@ pub struct ProbeReport {
     /// The services without a probe or a health check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unprobed: Vec<String>,
+    /// Which documented routes the passed probes exercise, for services with an OpenAPI document; only `test` asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteCoverage>,
 }
 
 /// Why a service is not probed.
@@ -237,6 +241,7 @@ impl ReportSection<'_> {
         let (all, failed) = (self.report.outcomes.len(), self.report.not_passed().count());
         writeln!(out, "{} of {all} passed in project {}.", all - failed, self.report.project).ok();
         out.push_str(&self.unprobed());
+        out.push_str(&coverage::described(&self.report.routes));
         self.report.not_passed().for_each(|outcome| out.push_str(&format!("\n{}", outcome.details())));
         out
     }
@@ -253,9 +258,11 @@ impl ReportSection<'_> {
         let title = if self.title.is_empty() { String::new() } else { format!("**{}**\n\n", self.title) };
         let failures = self.report.not_passed();
         let failures = failures.map(|outcome| format!("\n{}", markdown_block(&outcome.details())));
-        let unprobed = self.unprobed();
-        let unprobed = if unprobed.is_empty() { unprobed } else { format!("\n{unprobed}") };
-        format!("{title}{}{unprobed}{}", self.report.table().markdown(), failures.collect::<String>())
+        let routes = coverage::described(&self.report.routes);
+        let routes = if routes.is_empty() { routes } else { markdown_block(&routes) };
+        let rest = [self.unprobed(), routes].into_iter().filter(|part| !part.is_empty());
+        let rest: String = rest.map(|part| format!("\n{part}")).collect();
+        format!("{title}{}{rest}{}", self.report.table().markdown(), failures.collect::<String>())
     }
 }
 
@@ -303,7 +310,7 @@ pub(super) mod tests {
             outcome("all", "ask", skipped),
         ];
         let (project, unprobed) = ("sutra".into(), vec!["cron".into(), "mail".into()]);
-        ProbeReport { schema: 1, project, images: BTreeMap::new(), outcomes, unprobed }
+        ProbeReport { schema: 1, project, images: BTreeMap::new(), outcomes, unprobed, routes: Vec::new() }
     }
 
     #[test]

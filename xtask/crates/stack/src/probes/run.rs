@@ -76,6 +76,7 @@ pub fn observed<'m>(
         schema: SCHEMA,
         project: project.name()?,
         unprobed: plan.unprobed(&health),
+        routes: Vec::new(),
         images: running.into_iter().map(|(name, found)| (name.to_owned(), found.image)).collect(),
         outcomes: results.iter().map(|result| result.outcome.clone()).chain(health).collect(),
     };

@@ -73,6 +73,7 @@ pub fn run(
         project: plan.stack.clone(),
         images: services.iter().filter_map(image).collect(),
         unprobed: probes.unprobed(&health),
+        routes: Vec::new(),
         outcomes: results.into_iter().map(|result| result.outcome).chain(health).collect(),
     }))
 }

@@ -155,6 +155,7 @@ fn compare(
     };
     let secrets = &context.docker.runner.secrets;
     let outcomes = answers.compare(&optimized.results, &optimized.secrets, secrets);
-    let report = ProbeReport { outcomes, unprobed: Vec::new(), ..optimized.report.clone() };
+    let report =
+        ProbeReport { outcomes, unprobed: Vec::new(), routes: Vec::new(), ..optimized.report.clone() };
     Ok(ParityReport { recorded: originals == Originals::Recorded, report })
 }

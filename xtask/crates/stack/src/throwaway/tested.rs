@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::parity::record::{ParityRecord, RecordedOriginal};
 use crate::probes;
+use crate::probes::documents;
 use crate::probes::plan::{ProbeGroup, ProbePlan};
 use crate::probes::report::{ProbeOutcome, ProbeReport};
 use crate::probes::run::ProbeResult;
@@ -57,6 +58,7 @@ pub(super) fn test<'m>(
     let plan = ProbePlan::new(manifest, services);
     let (mut report, results) = probes::run::run(&plan, stack.project(), &stack.values, deadline, context)?;
     report.outcomes.splice(0..0, confinement);
+    report.routes = documents::coverage(services, &results, stack.project(), deadline, context)?;
     if let Some(socket) = stack_tests {
         let tests = StackTests { manifest, variant: images.variant, stack: &stack, socket, context };
         report.outcomes.extend(tests.run()?);
