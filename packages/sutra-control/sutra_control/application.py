@@ -63,6 +63,9 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
     # The service watches itself too, but it is not its own dependency.
     own, *others = sorted(watch.watched, key=lambda watched: watched.name != SERVICE)
 
+    async def start() -> None:
+        await watch.start(app.state.readiness.listening)
+
     async def stop() -> None:
         await watch.stop()
         await own.close()
@@ -74,7 +77,7 @@ def create(settings: Settings, environment: Environment, clock: Callable[[], flo
         title="Sutra control",
         max_body_bytes=MAX_BODY_BYTES,
         streamed=STREAMED,
-        start=watch.start,
+        start=start,
         stop=stop,
         dependencies=others,
         health_fields={"limits": limits.fields()},

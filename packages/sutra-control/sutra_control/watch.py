@@ -93,10 +93,10 @@ class Watch:
         self._sweeping: asyncio.Task[Sweep] | None = None
         self._loop: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Start watching in the background."""
+    async def start(self, listening: asyncio.Event) -> None:
+        """Start watching in the background, once this service, which watches itself too, is `listening`."""
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(LOOKUP_THREADS, "lookup"))
-        self._loop = asyncio.create_task(self._run())
+        self._loop = asyncio.create_task(self._run(listening))
 
     async def stop(self) -> None:
         """Cancel running checks."""
@@ -114,7 +114,8 @@ class Watch:
         # Shielded, because other requests may wait for it too.
         return await asyncio.shield(self._sweeping)
 
-    async def _run(self) -> None:
+    async def _run(self, listening: asyncio.Event) -> None:
+        await listening.wait()
         now = asyncio.get_running_loop().time
         due = now()
         while True:

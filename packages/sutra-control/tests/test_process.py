@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -78,6 +79,20 @@ def test_an_invalid_setting_is_reported_before_anything_starts(page: Path) -> No
     assert process.returncode == 2
     assert "SUTRA_CONTROL_USERS" in errors
     assert "Traceback" not in errors
+
+
+def test_its_first_check_finds_itself(page: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    variables = {"SUTRA_CONTROL_EVERY_SECONDS": "2", "LOG_LEVEL": "debug"}
+    with service(SUTRA_CONTROL_PAGE=str(page), PORT=str(port), **variables) as process:
+        assert process.stdout is not None
+        checks, messages = 0, []
+        while checks < 2:
+            line = json.loads(process.stdout.readline())
+            checks += line.get("path") == "/health"
+            messages.append(line["message"])
+    assert "control changed from unreachable to ok" not in messages
 
 
 def test_metrics(page: Path, entry: str) -> None:

@@ -62,7 +62,7 @@ def create_app(
 
     Requests in `streamed`, pairs of method and path, pass on their bodies and have no such limit.
 
-    `start` runs in the background once the port is open; until it returns, `/health` answers 503.
+    `start` runs in the background while the port opens; until it returns, `/health` answers 503.
     It should run blocking work with `asyncio.to_thread`. If it raises StartError, the service keeps
     running but is not ready, and `/health` shows the message as `reason`; any other error ends the
     process. `stop` runs after the last request, before the dependencies are closed.

@@ -43,15 +43,18 @@ class Server(uvicorn.Server):
     The connections to both ports count together, and end together.
     """
 
-    def __init__(self, config: uvicorn.Config, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings, metrics: Metrics, listening: asyncio.Event) -> None:
         super().__init__(config)
         self._settings = settings
         self._metrics = metrics
+        self._listening = listening
+        listening.clear()
 
     async def startup(self, sockets: Any = None) -> None:
         """Listen on both ports, or exit if one of them is in use."""
         listener = await self._listen()
         await super().startup(sockets)
+        self._listening.set()
         if listener is not None:
             self.servers.append(listener)
 

@@ -1,5 +1,6 @@
 """The service's readiness."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from logging import getLogger
 
@@ -24,7 +25,7 @@ class Readiness:
     """The service's own state: `starting`, then `ok` or `failed`.
 
     `reason` says why it failed. `on_failure` is called if startup raises anything but StartError;
-    `run` sets it to stop the process.
+    `run` sets it to stop the process. `listening` is cleared by `run` until the port is open.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,8 @@ class Readiness:
         self.reason = ""
         self.keep_running = True
         self.on_failure: Callable[[], None] = lambda: None
+        self.listening = asyncio.Event()
+        self.listening.set()
 
     async def follow(self, start: Callable[[], Awaitable[None]]) -> None:
         """Await `start` and set the state by its outcome."""

@@ -80,6 +80,7 @@ def _serve(read: "Read", create: "Create") -> int:
         ),
         settings,
         app.state.metrics,
+        app.state.readiness.listening,
     )
 
     def stop() -> None:

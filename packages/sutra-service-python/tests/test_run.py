@@ -33,6 +33,15 @@ run(lambda: (
 # A thread that cannot be interrupted, like one that loads a checkpoint.
 STUCK = "await asyncio.to_thread(threading.Event().wait)"
 
+KEEP_THE_APPLICATION = """
+make = create_app
+
+def create_app(*arguments, **options):
+    global app
+    app = make(*arguments, **options)
+    return app
+"""
+
 SIGNAL_BEFORE_HANDLERS = """
 serve = uvicorn.Server.serve
 
@@ -63,6 +72,14 @@ def service(start: str = "pass", more: str = "", **variables: str) -> Iterator[s
 def wait_for(process: subprocess.Popen[str], words: str) -> None:
     assert process.stdout is not None
     assert any(words in json.loads(line)["message"] for line in process.stdout)
+
+
+def test_a_service_can_wait_until_its_own_port_is_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    start = f"await app.state.readiness.listening.wait(); await asyncio.open_connection('127.0.0.1', {port})"
+    with service(start, KEEP_THE_APPLICATION, PORT=str(port)) as process:
+        wait_for(process, "ready")
 
 
 @pytest.mark.parametrize("start", ["pass", STUCK])
