@@ -13,12 +13,11 @@ use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_A
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use sutra_service::{Calls, REQUEST_ID};
+use sutra_service::{Address, Calls, REQUEST_ID};
 use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use crate::address::Address;
 use crate::excerpt::excerpt;
 use crate::limits::HybridLimits;
 use crate::presence::Presence;

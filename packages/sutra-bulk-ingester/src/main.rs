@@ -6,7 +6,6 @@
 //! After a restart it continues from there. At most one batch is taught twice. Hybrid identifies concepts by a hash of their
 //! text, so no text is stored twice, but its source, title and metadata are replaced, and a text deleted since is back.
 
-mod address;
 mod api;
 mod backoff;
 mod batch;

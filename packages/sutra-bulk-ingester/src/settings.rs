@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sutra_service::{SettingsError, variable};
+use sutra_service::{Address, SettingsError, variable};
 
-use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::limits::Limits;
 

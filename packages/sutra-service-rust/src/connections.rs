@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -19,13 +20,17 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 use tower_service::Service as _;
 
-/// Maximum number of connections: about 10 MB of memory, and fewer than the files that a process may usually open.
+/// Maximum number of connections of a service: about 10 MB of memory, and fewer than the files that a process may usually open.
 pub(crate) const MAX_CONNECTIONS: usize = 512;
 
 /// How long a client may take to send the header of a request.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// How long a client may accept nothing of an answer.
+const WRITE_TIME: Duration = Duration::from_secs(60);
 
 /// How long to wait with another connection if there are too many open files, unless one ends.
 const RETRY_TIME: Duration = Duration::from_secs(1);
@@ -38,26 +43,34 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub(crate) async fn serve(listener: TcpListener, router: Router, open: Arc<Open>, stop: Arc<Notify>) {
     let graceful = GracefulShutdown::new();
     loop {
-        let accepted = tokio::select! {
+        let (accepted, client) = tokio::select! {
             accepted = accept(&listener, &open) => accepted,
             () = stop.notified() => break,
         };
         let connection = open.add();
         let service = service_fn({
             let (router, connection) = (router.clone(), connection.clone());
-            move |request| answer(router.clone(), connection.clone(), request)
+            move |request| answer(router.clone(), connection.clone(), client, request)
         });
+        // Small parts of a streamed answer must not wait for the acknowledgement of earlier ones.
+        let _ = accepted.set_nodelay(true);
+        let mut accepted = TimeoutStream::new(accepted);
+        accepted.set_write_timeout(Some(WRITE_TIME));
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIME)
             .max_buf_size(BUFFER_BYTES)
-            .serve_connection(TokioIo::new(accepted), service);
+            .serve_connection(TokioIo::new(Box::pin(accepted)), service);
         let served = graceful.watch(served);
         let open = open.clone();
         tokio::spawn(async move {
             tokio::select! {
                 // The client went away, or sent something that is not HTTP.
-                _ = served => {}
+                ended = served => {
+                    if let Some(error) = ended.err().filter(hyper::Error::is_parse) {
+                        log::info!(client:% = client.ip(); "malformed request: {error}");
+                    }
+                }
                 () = connection.end.notified() => {}
             }
             open.remove(&connection);
@@ -68,11 +81,11 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, open: Arc<Open>
 }
 
 /// The next connection. If there are too many, one that waits for its client is closed for it.
-async fn accept(listener: &TcpListener, open: &Open) -> TcpStream {
+async fn accept(listener: &TcpListener, open: &Open) -> (TcpStream, SocketAddr) {
     loop {
         open.make_room().await;
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             // Of the process or the machine; the listener still works.
             Err(error) if is_shortage(&error) => {
                 log::warn!("cannot accept a connection: {error}");
@@ -99,9 +112,11 @@ fn is_shortage(error: &io::Error) -> bool {
 async fn answer(
     mut router: Router,
     connection: Arc<Connection>,
-    request: Request<Incoming>,
+    client: SocketAddr,
+    mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let busy = Busy::new(connection);
+    request.extensions_mut().insert(ConnectInfo(client));
     let response = router.call(request.map(Body::new)).await?;
     // Until the last of the body has been handed over.
     Ok(response.map(|body| {
@@ -113,8 +128,9 @@ async fn answer(
 }
 
 /// The open connections, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Open {
+    limit: usize,
     connections: Mutex<Vec<Arc<Connection>>>,
     /// Whenever a connection has ended, or has nothing to do.
     changed: Arc<Notify>,
@@ -131,6 +147,11 @@ struct Connection {
 }
 
 impl Open {
+    /// At most `limit` connections.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, connections: Mutex::default(), changed: Arc::default() }
+    }
+
     fn add(&self) -> Arc<Connection> {
         let connection = Arc::new(Connection { changed: self.changed.clone(), ..Connection::default() });
         self.all().push(connection.clone());
@@ -142,10 +163,10 @@ impl Open {
         self.changed.notify_one();
     }
 
-    /// Waits until there are fewer than [`MAX_CONNECTIONS`]; ends one if it can.
+    /// Waits until there are fewer than the limit; ends one if it can.
     async fn make_room(&self) {
         let mut has_waited = false;
-        while self.all().len() >= MAX_CONNECTIONS {
+        while self.all().len() >= self.limit {
             if !self.end_one() {
                 self.changed.notified().await;
                 has_waited = true;

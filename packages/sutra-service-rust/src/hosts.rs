@@ -48,6 +48,11 @@ pub(crate) async fn check_host(
     }
 }
 
+/// Whether a request names exactly one valid host, whichever it is (RFC 9112, section 3.2). In HTTP/1.0, it may lack one.
+pub fn has_valid_host(request: &Request) -> bool {
+    refusal(&AllowedHosts::new("*"), request).is_none()
+}
+
 fn refusal(allowed: &AllowedHosts, request: &Request) -> Option<ApiError> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (first, second) = (hosts.next(), hosts.next());

@@ -39,10 +39,7 @@ impl Log for JsonLogger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut line = line(self.service, record);
-        line.push('\n');
-        // There is nowhere to report a broken stdout.
-        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+        print(line(self.service, record));
     }
 
     fn flush(&self) {
@@ -50,12 +47,25 @@ impl Log for JsonLogger {
     }
 }
 
+fn print(mut line: String) {
+    line.push('\n');
+    // There is nowhere to report a broken stdout.
+    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+}
+
+/// Prints a line whatever the level of the log, such as one for each request. The time and the service are added to its fields.
+pub fn print_line(service: &str, mut fields: Map<String, Json>) {
+    fields.insert("ts".to_owned(), timestamp::now().into());
+    fields.insert("service".to_owned(), service.into());
+    print(Json::Object(fields).to_string());
+}
+
 fn line(service: &str, record: &Record<'_>) -> String {
     let mut fields = Fields(Map::new());
     // Only the visitor can fail, and `Fields` never does.
     let _ = record.key_values().visit(&mut fields);
     let mut object = fields.0;
-    if let Some(id) = request_id::current() {
+    if let Some(id) = request_id::current_id() {
         object.insert("request_id".to_owned(), (*id).into());
     }
     for (name, value) in [

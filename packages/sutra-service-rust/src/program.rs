@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
+use axum::Router;
+
 use crate::application::Application;
 use crate::healthcheck::healthcheck;
+use crate::server::Listen;
 use crate::settings::Settings;
 use crate::start_error::StartError;
 use crate::{logging, server};
@@ -25,7 +28,7 @@ pub fn run(
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match arguments.as_slice() {
         [] => {}
-        [word] if word == "healthcheck" => return check(&settings),
+        [word] if word == "healthcheck" => return check(&settings.host, settings.port),
         _ => {
             eprintln!("usage: {service} [healthcheck]\nConfigure the service with environment variables.");
             return ExitCode::from(2);
@@ -38,8 +41,23 @@ pub fn run(
     }
 }
 
-fn check(settings: &Settings) -> ExitCode {
-    match healthcheck(&settings.host, settings.port) {
+/// Runs a server with routes of its own until SIGTERM, SIGINT or SIGQUIT; adds nothing to its routes. `main` returns the exit code.
+pub fn run_routes(
+    service: &'static str,
+    log_level: log::LevelFilter,
+    listen: &Listen,
+    router: Router,
+) -> ExitCode {
+    logging::start(service, log_level);
+    match server::serve_routes(listen, router) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(service, &error),
+    }
+}
+
+/// The argument `healthcheck`: checks the service that listens on `host` and `port` of this machine. `main` returns the exit code.
+pub fn check(host: &str, port: u16) -> ExitCode {
+    match healthcheck(host, port) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("{reason}");
@@ -48,7 +66,8 @@ fn check(settings: &Settings) -> ExitCode {
     }
 }
 
-fn report(service: &'static str, error: &StartError) -> ExitCode {
+/// Logs why a service cannot start. `main` returns the exit code.
+pub fn report(service: &'static str, error: &StartError) -> ExitCode {
     // If the settings are invalid, logging has not started yet.
     logging::start(service, log::LevelFilter::Info);
     log::error!("{error}");

@@ -20,8 +20,8 @@ tokio::task_local! {
     static CURRENT: Arc<str>;
 }
 
-/// Gives a request an id: the valid one that it came with, or a new one of 32 hex digits.
-pub(crate) async fn identify(request: Request, next: Next) -> Response {
+/// Middleware. Gives a request an id: the valid one that it came with, or a new one of 32 hex digits.
+pub async fn identify(request: Request, next: Next) -> Response {
     let id = given(request.headers()).map_or_else(new, Arc::from);
     let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
     // Always a valid value: letters, digits and three signs.
@@ -32,13 +32,13 @@ pub(crate) async fn identify(request: Request, next: Next) -> Response {
 }
 
 /// The id of the request that is being answered here; `None` outside of one.
-pub(crate) fn current() -> Option<Arc<str>> {
+pub fn current_id() -> Option<Arc<str>> {
     CURRENT.try_with(Arc::clone).ok()
 }
 
 /// Lets another task log with this request's id: `spawn(carried(future))`.
 pub(crate) fn carried<F: Future>(future: F) -> impl Future<Output = F::Output> {
-    let id = current();
+    let id = current_id();
     async move {
         match id {
             Some(id) => CURRENT.scope(id, future).await,
@@ -49,7 +49,7 @@ pub(crate) fn carried<F: Future>(future: F) -> impl Future<Output = F::Output> {
 
 /// Lets another thread log with this request's id: `spawn_blocking(in_request(work))`.
 pub fn in_request<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let id = current();
+    let id = current_id();
     move || match id {
         Some(id) => CURRENT.sync_scope(id, work),
         None => work(),
@@ -112,7 +112,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_inherits_the_id() {
-        let id = || current().map(|id| id.to_string());
+        let id = || current_id().map(|id| id.to_string());
         assert_eq!(id(), None);
         assert_eq!(tokio::task::spawn_blocking(in_request(id)).await.expect("no panic"), None);
         CURRENT

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::application::Application;
-use crate::connections::{self, Open};
+use crate::connections::{self, MAX_CONNECTIONS, Open};
 use crate::metrics::Metrics;
 use crate::routes::{ServiceState, metrics_routes, routes};
 use crate::settings::Settings;
@@ -30,12 +31,7 @@ pub(crate) fn serve(
     settings: Settings,
     start: impl FnOnce(&Settings) -> Result<Application, StartError> + Send + 'static,
 ) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(4))
-        .max_blocking_threads(BLOCKING_THREADS)
-        .enable_all()
-        .build()
-        .map_err(|error| StartError::Environment(format!("cannot start the async runtime: {error}")))?;
+    let runtime = runtime()?;
     let service = Arc::new(ServiceState {
         metrics: Metrics::new(&settings),
         settings,
@@ -47,6 +43,55 @@ pub(crate) fn serve(
     result
 }
 
+/// Where a server with routes of its own listens.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Address or name to listen on.
+    pub host: String,
+    /// Port to listen on; 0 picks a free one.
+    pub port: u16,
+    /// Maximum number of connections.
+    pub connections: usize,
+}
+
+/// Serves routes without a start-up phase until SIGTERM, SIGINT or SIGQUIT.
+pub(crate) fn serve_routes(listen: &Listen, router: Router) -> Result<(), StartError> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let (listener, address) = bind(&listen.host, listen.port, "HOST or PORT").await?;
+        log::info!(address:% = address; "listening");
+        let stop = Arc::new(Notify::new());
+        let open = Arc::new(Open::new(listen.connections));
+        let mut serving = tokio::spawn(connections::serve(listener, router, open, stop.clone()));
+        let name = tokio::select! {
+            name = signals.next() => name,
+            ended = &mut serving => {
+                return Err(StartError::Environment(format!("the server stopped unexpectedly: {ended:?}")));
+            }
+        };
+        log::info!(signal = name; "stopping");
+        stop.notify_one();
+        if tokio::time::timeout(REQUEST_GRACE, &mut serving).await.is_err() {
+            log::warn!("aborting requests still running after {} s", REQUEST_GRACE.as_secs());
+            serving.abort();
+        }
+        log::info!("stopped");
+        Ok(())
+    });
+    runtime.shutdown_timeout(BLOCKING_GRACE);
+    result
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).min(4))
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Environment(format!("cannot start the async runtime: {error}")))
+}
+
 async fn serve_until_stopped(
     service: Arc<ServiceState>,
     start: impl FnOnce(&Settings) -> Result<Application, StartError> + Send + 'static,
@@ -54,7 +99,7 @@ async fn serve_until_stopped(
     // First, so that a signal during startup is not lost.
     let mut signals = Signals::new()?;
     let (stop, stop_metrics, open) =
-        (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Open::default()));
+        (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Open::new(MAX_CONNECTIONS)));
     let metrics_listener = listen_for_metrics(&service.settings).await?;
     let listener = listen(&service.settings).await?;
     let routes = routes(service.clone());
@@ -133,6 +178,8 @@ async fn bind(host: &str, port: u16, remedy: &str) -> Result<(TcpListener, Socke
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    /// How nginx is stopped; a container may still be configured for it.
+    quit: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -140,13 +187,18 @@ impl Signals {
         let handle = |kind| {
             signal(kind).map_err(|error| StartError::Environment(format!("cannot handle signals: {error}")))
         };
-        Ok(Self { terminate: handle(SignalKind::terminate())?, interrupt: handle(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: handle(SignalKind::terminate())?,
+            interrupt: handle(SignalKind::interrupt())?,
+            quit: handle(SignalKind::quit())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.quit.recv() => "SIGQUIT",
         }
     }
 }

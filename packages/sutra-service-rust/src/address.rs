@@ -4,7 +4,7 @@ use axum::http::Uri;
 
 /// A service's address, `http://HOST[:PORT][/PATH]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
+pub struct Address {
     /// Host name or IP address, without brackets.
     pub host: String,
     /// Default 80.
@@ -16,8 +16,11 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Parses an address. The error has the problem and the expected form.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Parses an address.
+    ///
+    /// # Errors
+    /// The problem and the expected form. A user name in the address is not repeated.
+    pub fn parse(text: &str) -> Result<Self, String> {
         const FORM: &str = "set it to http://HOST:PORT";
         let uri: Uri = text.parse().map_err(|error| format!("{error}; {FORM}"))?;
         match uri.scheme_str() {

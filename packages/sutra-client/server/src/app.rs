@@ -1,0 +1,182 @@
+//! Answers requests: the page's files, the health, and what the api service answers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::from_fn;
+use axum::response::Response;
+use sutra_service::{discard, has_valid_host, identify};
+
+use crate::access::Access;
+use crate::api::{Api, Patience};
+use crate::errors::error;
+use crate::names::Names;
+use crate::path::{Route, normalize, route};
+use crate::settings::Settings;
+use crate::site::{INDEX, Site};
+use crate::upload::Upload;
+use crate::{files, headers};
+
+/// The largest body, except for files. The api service has its own, lower limit with its own error.
+const MAX_BODY: u64 = 16 << 20;
+
+/// The longest path and query, in bytes.
+const MAX_TARGET: usize = 8 << 10;
+
+/// Longer than any deadline of the api service, whose error says more: teaching has 120 s by default. The page waits a little
+/// longer still.
+const USUAL: Patience = Patience { connect: Duration::from_secs(3), read: Duration::from_secs(135) };
+
+/// For the health of the api service.
+const SHORT: Patience = Patience { connect: Duration::from_secs(2), read: Duration::from_secs(5) };
+
+/// What requests share.
+#[derive(Debug)]
+pub(crate) struct App {
+    site: Site,
+    api: Api,
+}
+
+/// An answer, and what is known about it.
+struct Answer {
+    response: Response,
+    /// The status of the api service, if it was asked.
+    upstream: Option<StatusCode>,
+    /// The path of the answer: that of the page where a file has none of its own.
+    path: String,
+}
+
+impl App {
+    pub(crate) fn new(settings: Settings, site: Site) -> Self {
+        Self { site, api: Api::new(settings.api, Names::new(settings.resolver)) }
+    }
+
+    pub(crate) fn into_router(self) -> Router {
+        Router::new().fallback(handle).layer(from_fn(identify)).with_state(Arc::new(self))
+    }
+
+    async fn answer(&self, request: Request, client: IpAddr) -> Answer {
+        let path = normalize(request.uri().path());
+        let refusal = refusal(&request, path.as_deref());
+        let path = path.unwrap_or_else(|| request.uri().path().to_owned());
+        let own = |response, path| Answer { response, upstream: None, path };
+        if let Some(status) = refusal {
+            discard(request.into_body());
+            return own(error(status), path);
+        }
+        let (head, body) = request.into_parts();
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let (target, limit, patience) = match route(&path) {
+            Route::Api => (target.as_str(), Some(MAX_BODY), USUAL),
+            Route::Files => (target.as_str(), None, USUAL),
+            Route::ApiHealth => ("/health", Some(MAX_BODY), SHORT),
+            own_route => {
+                discard(body);
+                let (response, path) = self.own(own_route, path, &head);
+                return own(response, path);
+            }
+        };
+        let upload = Upload::new(body, limit);
+        match self.api.forward(&head, target, upload, client, patience).await {
+            Ok(mut response) => {
+                response.extensions_mut().insert(headers::Forwarded);
+                let upstream = Some(response.status());
+                Answer { response, upstream, path }
+            }
+            Err(failure) => {
+                let status = failure.status;
+                // Otherwise the client is at fault.
+                if status.is_server_error() {
+                    log::error!("{} {path}: {}", head.method, failure.reason);
+                }
+                let upstream = (status != StatusCode::INTERNAL_SERVER_ERROR).then_some(status);
+                Answer { response: error(status), upstream, path }
+            }
+        }
+    }
+
+    /// What this server answers itself, and the path of the answer.
+    fn own(&self, route: Route, path: String, head: &Parts) -> (Response, String) {
+        let found = match route {
+            Route::Health => Some((self.site.health(), path.clone())),
+            Route::None => None,
+            _ => match self.site.file(&path) {
+                Some(file) => Some((file, path.clone())),
+                None if route == Route::Page => self.site.file(INDEX).map(|file| (file, INDEX.to_owned())),
+                None => None,
+            },
+        };
+        match found {
+            Some((file, path)) => (files::answer(file, head), path),
+            None => (error(StatusCode::NOT_FOUND), path),
+        }
+    }
+}
+
+async fn handle(
+    State(app): State<Arc<App>>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let access = Access::new(&request, client.ip(), request.uri().path());
+    let Answer { mut response, upstream, path } = app.answer(request, client.ip()).await;
+    headers::add(&mut response, &path);
+    access.finish(response, upstream, &path)
+}
+
+/// Why a request is refused, whatever it leads to.
+fn refusal(request: &Request, path: Option<&str>) -> Option<StatusCode> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > MAX_TARGET {
+        return Some(StatusCode::URI_TOO_LONG);
+    }
+    // Both may not show what other headers hide from scripts, and nothing here needs them.
+    if [Method::TRACE, Method::CONNECT].contains(request.method()) {
+        return Some(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let Some(path) = path.filter(|_| has_valid_host(request)) else { return Some(StatusCode::BAD_REQUEST) };
+    let is_too_large = length(request.headers()).is_some_and(|length| length > MAX_BODY);
+    (is_too_large && route(path) != Route::Files).then_some(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+/// The announced length. hyper has checked that it is a number.
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn status(request: axum::http::request::Builder) -> Option<u16> {
+        let request = request.header("host", "page.example").body(Body::empty()).expect("a request");
+        refusal(&request, normalize(request.uri().path()).as_deref()).map(|status| status.as_u16())
+    }
+
+    #[test]
+    fn requests_are_refused_before_they_are_routed() {
+        let long = format!("/api/x?{}", "a".repeat(MAX_TARGET));
+        for (method, target, length, expected) in [
+            ("GET", "/", "0", None),
+            ("POST", "/api/x", "16777216", None),
+            ("POST", "/api/x", "16777217", Some(413)),
+            ("POST", "/api/jobs", "99999999999", None),
+            ("GET", "/", "16777217", Some(413)),
+            ("GET", "/..", "0", Some(400)),
+            ("GET", long.as_str(), "0", Some(414)),
+            ("TRACE", "/api/x", "0", Some(405)),
+        ] {
+            let request = Request::builder().method(method).uri(target).header("content-length", length);
+            assert_eq!(status(request), expected, "{method} {target}");
+        }
+        assert_eq!(status(Request::builder().uri("/").header("host", "b")), Some(400));
+    }
+}

@@ -1,0 +1,105 @@
+//! The settings, read from the environment.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+
+use log::LevelFilter;
+use sutra_service::{Address, SettingsError, variable};
+
+const PORT: u16 = 8080;
+const API: &str = "http://sutra-api:8000";
+const DNS_PORT: u16 = 53;
+
+/// The settings of the server.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// `HOST`: address or name to listen on; default 0.0.0.0.
+    pub host: String,
+    /// `PORT`: port to listen on; 0 picks a free one.
+    pub port: u16,
+    /// `API_URL`. The page is served even if it is invalid.
+    pub api: Result<Address, String>,
+    /// `LOG_LEVEL`; default warn.
+    pub log_level: LevelFilter,
+    /// `RESOLVER`: the name server to ask instead of those of the system.
+    pub resolver: Option<SocketAddr>,
+}
+
+impl Settings {
+    /// Reads the environment. An empty variable counts as unset.
+    pub(crate) fn from_environment() -> Result<Self, SettingsError> {
+        let host: String = variable("HOST", "an address")?.unwrap_or_else(|| "0.0.0.0".to_owned());
+        let api: String = variable("API_URL", "an address")?.unwrap_or_else(|| API.to_owned());
+        let level: String = variable("LOG_LEVEL", LEVELS)?.unwrap_or_else(|| "warn".to_owned());
+        let resolver: Option<String> = variable("RESOLVER", "the address of a name server")?;
+        Ok(Self {
+            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            port: variable("PORT", "a port from 0 to 65535")?.unwrap_or(PORT),
+            api: Address::parse(&api).map_err(|reason| format!("API_URL is invalid: {reason}")),
+            log_level: log_level(&level)?,
+            resolver: resolver.map(|text| name_server(&text)).transpose()?,
+        })
+    }
+}
+
+const LEVELS: &str = "debug, info, notice, warn, error or crit";
+
+/// The levels of nginx. It has more than there are here.
+fn log_level(text: &str) -> Result<LevelFilter, SettingsError> {
+    Ok(match text {
+        "debug" => LevelFilter::Debug,
+        "info" | "notice" => LevelFilter::Info,
+        "warn" | "warning" => LevelFilter::Warn,
+        "error" | "crit" => LevelFilter::Error,
+        _ => return Err(SettingsError(format!("invalid value: LOG_LEVEL={text:?}; set it to {LEVELS}"))),
+    })
+}
+
+/// `ADDRESS`, `ADDRESS:PORT`, `[IPv6]:PORT`, or the same with a name.
+fn name_server(text: &str) -> Result<SocketAddr, SettingsError> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, DNS_PORT));
+    }
+    let found = text.to_socket_addrs().or_else(|_| (text, DNS_PORT).to_socket_addrs());
+    found.ok().and_then(|mut addresses| addresses.next()).ok_or_else(|| {
+        SettingsError(format!("invalid value: RESOLVER={text:?}; set it to the address of a name server"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_levels_of_nginx_are_accepted() {
+        for (text, expected) in [
+            ("debug", LevelFilter::Debug),
+            ("notice", LevelFilter::Info),
+            ("warning", LevelFilter::Warn),
+            ("crit", LevelFilter::Error),
+        ] {
+            assert_eq!(log_level(text), Ok(expected));
+        }
+        for text in ["WARN", "trace", "../warn", "off"] {
+            let error = log_level(text).expect_err(text);
+            assert!(error.0.contains("LOG_LEVEL") && error.0.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn name_servers_may_have_a_port() {
+        for (text, expected) in [
+            ("10.0.0.2", "10.0.0.2:53"),
+            ("10.0.0.2:5353", "10.0.0.2:5353"),
+            ("[::1]", "[::1]:53"),
+            ("::1", "[::1]:53"),
+            ("[::1]:54", "[::1]:54"),
+        ] {
+            assert_eq!(name_server(text).map(|address| address.to_string()).as_deref(), Ok(expected));
+        }
+        let error = name_server("no-such-host.invalid").expect_err("no address");
+        assert!(error.0.contains("RESOLVER"), "{error}");
+    }
+}
