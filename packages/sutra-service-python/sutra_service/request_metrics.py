@@ -11,7 +11,7 @@ from sutra_service.metrics import Gauge, Histogram, Metrics
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 # For what clients choose freely: unknown paths and methods.
 OTHER = "other"
-# nginx of the client page sends this header with the value `client`.
+# The server of the client page sends this header with the value `client`.
 VIA = b"x-sutra-via"
 
 

@@ -40,6 +40,7 @@ impl Drop for Network {
 /// A container; removed at the end, with its volumes and files.
 pub struct Container {
     pub id: String,
+    pub variant: Variant,
     port: String,
     files: PathBuf,
 }
@@ -90,7 +91,7 @@ impl Container {
         }
         args.push(image(service, Edition::named("simple"), variant));
         let id = said(&args.iter().map(String::as_str).collect::<Vec<_>>());
-        Container { id, port, files }
+        Container { id, variant, port, files }
     }
 
     /// The published address of a port, or of the service's. Empty if it has ended.

@@ -157,9 +157,9 @@ impl CheckRow {
             }
         }
         let log = container.log();
-        let has_line = |part: &String| log.contains(part.as_str());
-        if self.log.as_ref().is_some_and(|part| !has_line(part)) || self.no_log.as_ref().is_some_and(has_line)
-        {
+        let has_line = |part: &str| log.contains(part);
+        let expected = self.log.as_ref().map(|part| part.of(container.variant));
+        if expected.is_some_and(|part| !has_line(part)) || self.no_log.as_deref().is_some_and(has_line) {
             return Some(Fault::of(format!("its log:\n{log}")));
         }
         let threads = self.threads.map(|least| (least, container.threads()));

@@ -69,13 +69,13 @@ pub struct Refusal {
     pub code: i32,
 }
 
-/// The value of a variable.
+/// The value of a variable, or a part of the log.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub enum SetTo {
     /// The same in both images.
     Both(String),
-    /// Where the default differs.
+    /// Where the images differ.
     Each { original: String, optimized: String },
 }
 
@@ -122,7 +122,7 @@ pub struct CheckRow {
     #[serde(default)]
     pub capture: BTreeMap<String, String>,
     /// Its log has a line with this.
-    pub log: Option<String>,
+    pub log: Option<SetTo>,
     /// Its log has no line with this.
     pub no_log: Option<String>,
     /// Its first process has at least this many threads.
