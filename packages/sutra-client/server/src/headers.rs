@@ -24,7 +24,7 @@ const ALWAYS: [(HeaderName, &str); 7] = [
 pub(crate) fn add(response: &mut Response, path: &str) {
     let status = response.status();
     let is_own_405 =
-        status == StatusCode::METHOD_NOT_ALLOWED && !response.extensions().get::<Forwarded>().is_some();
+        status == StatusCode::METHOD_NOT_ALLOWED && response.extensions().get::<Forwarded>().is_none();
     let headers: &mut HeaderMap = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));

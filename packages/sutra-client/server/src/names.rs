@@ -26,12 +26,15 @@ const RETRY: Duration = Duration::from_secs(2);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 4096;
 
+/// The addresses of a host, or why there are none.
+type Addresses = Result<Vec<IpAddr>, String>;
+
 /// Looks up names, one lookup at a time.
 #[derive(Debug)]
 pub(crate) struct Names {
     /// `None` for the system's own configuration, which includes `/etc/hosts`.
     server: Option<SocketAddr>,
-    last: Mutex<Option<(Instant, Result<Vec<IpAddr>, String>)>>,
+    last: Mutex<Option<(Instant, Addresses)>>,
 }
 
 impl Names {
@@ -40,7 +43,7 @@ impl Names {
     }
 
     /// The addresses of a host, at least one; always the same host.
-    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+    pub(crate) async fn addresses(&self, host: &str) -> Addresses {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
         }
@@ -59,7 +62,7 @@ impl Names {
         result
     }
 
-    async fn look_up(&self, host: &str) -> Result<Vec<IpAddr>, String> {
+    async fn look_up(&self, host: &str) -> Addresses {
         match self.server {
             None => {
                 let found = lookup_host((host, 0)).await.map_err(|error| error.to_string())?;
@@ -75,7 +78,7 @@ impl Names {
 }
 
 /// Asks for the IPv4 and the IPv6 addresses at once.
-async fn ask(server: SocketAddr, host: &str) -> Result<Vec<IpAddr>, String> {
+async fn ask(server: SocketAddr, host: &str) -> Addresses {
     let any: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let text = |error: std::io::Error| error.to_string();
@@ -140,7 +143,7 @@ impl Query {
     }
 
     /// The addresses in the answer to this question; `None` if it answers another one.
-    fn read(&self, bytes: &[u8]) -> Option<Result<Vec<IpAddr>, String>> {
+    fn read(&self, bytes: &[u8]) -> Option<Addresses> {
         let packet = Packet::parse(bytes).ok()?;
         let is_answered = packet.id() == self.id
             && packet.has_flags(PacketFlag::RESPONSE)
