@@ -68,7 +68,8 @@ fn errors_of_the_api_service_are_passed_on() {
 
 #[test]
 fn a_missing_or_broken_api_service_is_502() {
-    let broken: [(&str, fn(TcpStream)); 3] = [
+    type Play = fn(TcpStream);
+    let broken: [(&str, Play); 3] = [
         ("hangs up", |mut stream| {
             read_head(&mut stream);
         }),
