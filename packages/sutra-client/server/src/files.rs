@@ -28,6 +28,8 @@ pub(crate) fn answer(file: &File, request: &Parts) -> Response {
         Some(StatusCode::NOT_MODIFIED) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
+            // That of the file; otherwise axum says 0 in an answer to HEAD.
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
             response
         }
         Some(status) => return error(status),

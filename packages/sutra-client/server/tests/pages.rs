@@ -84,6 +84,8 @@ fn files_are_compressed_revalidated_and_cut() {
     assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
     assert_eq!(unchanged.header("etag"), tag);
     assert_eq!(unchanged.header("cache-control"), IMMUTABLE);
+    let unchanged = server.send("HEAD /assets/a.js", &[&format!("If-None-Match: {tag}")], "");
+    assert_eq!((unchanged.status, unchanged.header("content-length")), (304, SCRIPT.len().to_string()));
     // All builds of the page have the same time and length.
     let date = server.get("/").header("last-modified");
     assert_eq!(get("/", &format!("If-Modified-Since: {date}")).status, 200);
