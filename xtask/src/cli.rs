@@ -9,9 +9,9 @@ use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::help::Replacements;
 use crate::{
-    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, doctor, estimate,
-    init, measure, push, relay, release_check, report, smoke_test, test, trace, verify, vulnerabilities,
-    when, why,
+    analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, diet, doctor,
+    estimate, init, measure, push, relay, release_check, report, smoke_test, test, trace, verify,
+    vulnerabilities, when, why,
 };
 use engine::builder::Builder;
 use engine::context::Context;
@@ -98,6 +98,7 @@ enum Command {
     Init(init::Args),
     Measure(measure::Args),
     Trace(trace::Args),
+    Diet(diet::Args),
     #[command(visible_alias = "smoke")]
     SmokeTest(smoke_test::Args),
     Test(test::Args),
@@ -297,6 +298,7 @@ impl Run for Command {
             Command::Init(args) => init::run(args, context),
             Command::Measure(args) => measure::run(args, context),
             Command::Trace(args) => trace::run(args, context),
+            Command::Diet(args) => diet::run(args, context),
             Command::SmokeTest(args) => smoke_test::run(args, context),
             Command::Test(args) => test::run(args, context),
             Command::Push(args) => push::run(args, context),

@@ -12,6 +12,7 @@ mod compare;
 mod completions;
 mod compose_switch;
 mod deploy;
+mod diet;
 mod diff;
 mod doctor;
 mod estimate;

@@ -6,10 +6,26 @@ use crate::commands;
 use crate::linkage::{LinkFault, link_faults};
 use crate::prune_finding::PruneFinding;
 use crate::python_modules;
-use contents::analysis::Inside;
+use crate::secrets::KnownValues;
+use anyhow::Result;
+use contents::analysis::{self, Inside};
 use contents::facts::{MAX_WHOLE_ELF, Metadata, MetadataFile};
+use contents::image::ImageToAnalyze;
 use contents::tree::Tree;
+use engine::context::Context;
 use engine::inspect::ContainerConfig;
+use model::manifest::Manifest;
+
+/// Everything that an image of the engine still needs and no longer has.
+///
+/// # Errors
+/// When docker fails, the image is damaged, or the user interrupts.
+pub fn in_image(image: &ImageToAnalyze, manifest: &Manifest, context: &Context) -> Result<Vec<PruneFinding>> {
+    let scanner = KnownValues::read(manifest, context)?.scanner()?;
+    let image = std::slice::from_ref(image);
+    let found = analysis::inspect(image, &scanner, manifest, context, &mut |inside| findings(inside))?;
+    Ok(found.into_iter().flatten().collect())
+}
 
 /// Everything an image still needs and no longer has.
 pub fn findings(inside: &Inside<'_>) -> Vec<PruneFinding> {

@@ -281,7 +281,7 @@ fn described(kind: &LayerEntryKind) -> String {
         LayerEntryKind::HardLink(target) => format!("hard link to /{target}"),
         LayerEntryKind::Symlink(target) => format!("link to {target}"),
         LayerEntryKind::Folder => "folder".to_owned(),
-        LayerEntryKind::Other => "device or pipe".to_owned(),
+        LayerEntryKind::Other(_) => "device or pipe".to_owned(),
         LayerEntryKind::Whiteout => "deleted".to_owned(),
         LayerEntryKind::Opaque => "emptied folder".to_owned(),
     }

@@ -154,7 +154,7 @@ impl<'s> Reader<'s> {
                 LayerEntryKind::HardLink(target) => EntryKind::HardLink(target),
                 LayerEntryKind::Symlink(target) => EntryKind::Symlink(target),
                 LayerEntryKind::Folder => EntryKind::Folder,
-                LayerEntryKind::Other => EntryKind::Other,
+                LayerEntryKind::Other(_) => EntryKind::Other,
                 LayerEntryKind::Whiteout => EntryKind::Whiteout,
                 LayerEntryKind::Opaque => EntryKind::Opaque,
             };

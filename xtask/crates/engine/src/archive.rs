@@ -314,6 +314,20 @@ impl Index {
         Ok((id, config))
     }
 
+    /// The only image of an archive: its whole configuration, and its layers, base first.
+    ///
+    /// # Errors
+    /// When the archive is inconsistent, a layer is missing, or it has no image or several.
+    pub(crate) fn only_image(&self) -> Result<(serde_json::Value, Vec<SavedLayer>)> {
+        let manifests = self.manifests()?;
+        let [manifest] = manifests.as_slice() else {
+            bail!("{DAMAGED}: manifest.json lists {} images, expected one", manifests.len());
+        };
+        let config =
+            serde_json::from_slice(self.kept(&manifest.config, "configuration")?).context(DAMAGED)?;
+        Ok((config, self.layers_of(&self.config(&manifest.config)?.1, &manifest.layers)?))
+    }
+
     fn blob(&self, digest: &str) -> Result<&[u8]> {
         self.kept(&format!("{BLOBS}{}", oci::hex(digest)?), "manifest")
     }

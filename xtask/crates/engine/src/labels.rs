@@ -30,6 +30,9 @@ pub const LOCK_MOVES: &str = "xtask.lock.moves";
 /// Prefix of the labels that record the tags to move; a number follows.
 pub const LOCK_MOVE: &str = "xtask.lock.move.";
 
+/// Marks the trial images of `diet`; their tags name the process that made them.
+pub const TRIAL: &str = "xtask.trial";
+
 /// Values of [`bases`]: pulled from a registry, or built here from Debian packages.
 pub const UPSTREAM: &str = "upstream";
 /// See [`UPSTREAM`].

@@ -69,11 +69,20 @@ pub enum LayerEntryKind {
     /// A folder.
     Folder,
     /// A device or a pipe.
-    Other,
+    Other(Special),
     /// The path is deleted from lower layers.
     Whiteout,
     /// Everything in this folder is deleted from lower layers.
     Opaque,
+}
+
+/// A device or a pipe, as its tar header says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Special {
+    /// The type flag (tar(5)): `3` a character device, `4` a block device, `6` a pipe.
+    pub flag: u8,
+    /// Major and minor number; of devices only.
+    pub device: [u32; 2],
 }
 
 /// Reads the tar of a layer; calls `each` with every entry and the content of a regular file.
@@ -133,6 +142,8 @@ fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Resul
     let id = |id: io::Result<u64>| id.ok().and_then(|id| u32::try_from(id).ok()).unwrap_or(u32::MAX);
     let owner = [id(header.uid()), id(header.gid())];
     let modified = header.mtime().unwrap_or(0);
+    let number = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or_default();
+    let device = [number(header.device_major()), number(header.device_minor())];
     let (sparse, properties) = pax(entry)?;
     let name = match &sparse {
         Some(Sparse { name: Some(name), .. }) => name.clone(),
@@ -160,7 +171,7 @@ fn item_of<R: Read>(entry: &mut tar::Entry<'_, R>, budget: &mut Budget) -> Resul
     } else if kind.is_dir() {
         LayerEntryKind::Folder
     } else if kind.is_character_special() || kind.is_block_special() || kind.is_fifo() {
-        LayerEntryKind::Other
+        LayerEntryKind::Other(Special { flag: kind.as_byte(), device })
     } else {
         return Ok(None);
     };

@@ -5,6 +5,7 @@
 pub mod bounds;
 mod cgroup;
 mod container;
+pub mod diet;
 mod generated;
 mod health;
 mod load_run;

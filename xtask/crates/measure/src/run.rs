@@ -54,7 +54,12 @@ struct Run<'a, 'm> {
 impl<'m> Run<'_, 'm> {
     fn step(&mut self, act: MeasureAct<'m>, variant: Variant) -> Result<Vec<Sample>> {
         let (request, context) = (self.request, self.context);
-        let images = throwaway::StackImages { edition: request.edition, variant, tag: request.tag.clone() };
+        let images = throwaway::StackImages {
+            edition: request.edition,
+            variant,
+            tag: request.tag.clone(),
+            replaced: None,
+        };
         if !matches!(act, MeasureAct::Pull(_)) {
             drop(self.bench.take());
         }

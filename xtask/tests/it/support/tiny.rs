@@ -1,5 +1,6 @@
 //! Small images that run a perl program: this machine's perl and its libraries, imported without a build.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -110,10 +111,18 @@ impl Tiny {
 
 /// Writes a root file system with this machine's perl and its libraries.
 pub fn perl(archive: &Path) {
-    let libraries = Command::new("ldd").arg("/usr/bin/perl").output().unwrap();
+    programs(archive, &["/usr/bin/perl"]);
+}
+
+/// Writes a root file system with programs of this machine and their libraries.
+pub fn programs(archive: &Path, programs: &[&str]) {
+    let libraries = Command::new("ldd").args(programs).output().unwrap();
     let text = String::from_utf8(libraries.stdout).unwrap();
-    let files = text.split_whitespace().filter(|word| word.starts_with('/'));
-    let files = files.chain(["/usr/bin/perl"]).map(|path| path.trim_start_matches('/'));
+    // Of several programs, ldd also prints `PROGRAM:`.
+    let files = text.split_whitespace().filter(|word| word.starts_with('/') && !word.ends_with(':'));
+    let files = files.chain(programs.iter().copied()).map(|path| path.trim_start_matches('/'));
+    // Each once: the archive must not have a file as a link to itself.
+    let files: BTreeSet<&str> = files.collect();
     let status = Command::new("tar").arg("-chf").arg(archive).args(["-C", "/"]).args(files).status();
     assert!(status.unwrap().success() && archive.exists());
 }

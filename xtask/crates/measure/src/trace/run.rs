@@ -58,54 +58,97 @@ pub fn run(manifest: &Manifest, request: &TraceRequest<'_>, context: &Context) -
     test_run::refuse_outside_of_compose(&request.services)?;
     let plan = ProbePlan::new(manifest, &request.services);
     let unasked: Vec<String> = plan.unasked()?.into_iter().map(str::to_owned).collect();
-    let docker = &context.docker;
-    require(docker)?;
-    let images = StackImages { edition: request.edition, variant: request.variant, tag: request.tag.clone() };
-    let mut stack = ThrowawayStack::prepare(manifest, &request.services, &images, context)?;
-    stack.create(request.deadline)?;
-    let mut traced = TracedContainers::of(&stack, &request.services, docker)?;
-    let interrupt = &docker.runner.interrupt;
-    context.terminal.say("tracing the start …");
-    let gate = Gate::open(&traced.runtimes(docker)?, &traced.opens())?;
-    stack.up(request.deadline, interrupt).map_err(NotHealthy::blame_port)?;
-    gate.close()?;
-    traced.started(docker)?;
-    traced.phase(UsePhase::Start)?;
-    traced.require_first_process()?;
-    wait::pause(request.idle, interrupt)?;
-    traced.phase(UsePhase::Idle)?;
-    context.terminal.say("tracing the probes …");
-    let mut recording = Duration::ZERO;
-    let mut after = |outcome: &ProbeOutcome| {
-        let answered = Instant::now();
-        traced.phase(UsePhase::Probe { group: outcome.group.clone(), probe: outcome.probe.clone() })?;
-        recording += answered.elapsed();
-        Ok(())
-    };
-    let (report, _) = observed(&plan, stack.project(), &stack.values, request.deadline, context, &mut after)?;
-    let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
-    if !failed.is_empty() {
-        let what = format!("probes did not pass, so the trace was discarded: {}", failed.join(", "));
-        let remedy = format!("fix them first: `{PROGRAM} test` shows what is wrong");
-        return Err(Failure::new(FailureClass::Failed, what, remedy).into());
-    }
-    stack.project().stop()?;
-    traced.phase(UsePhase::Stop)?;
-    stack.remove()?;
-    interrupt.check()?;
-    let services = traced.uses(context)?;
-    Ok(TraceReport {
-        schema: SCHEMA,
+    let images = StackImages {
         edition: request.edition,
-        services,
-        unasked,
-        probe_milliseconds: report.outcomes.iter().map(|outcome| outcome.milliseconds).sum(),
-        recording_milliseconds: u64::try_from(recording.as_millis()).unwrap_or(u64::MAX),
-    })
+        variant: request.variant,
+        tag: request.tag.clone(),
+        replaced: None,
+    };
+    let run = TraceRun {
+        manifest,
+        plan: &plan,
+        started: &request.services,
+        traced: &request.services,
+        images: &images,
+        idle: request.idle,
+        deadline: request.deadline,
+    };
+    Ok(TraceReport { unasked, ..run.run(context)? })
+}
+
+/// One stack whose services are traced.
+#[derive(Debug)]
+pub struct TraceRun<'a, 'm> {
+    /// The manifest.
+    pub manifest: &'m Manifest,
+    /// The probes.
+    pub plan: &'a ProbePlan<'m>,
+    /// The services to start with their dependencies.
+    pub started: &'a [&'m Service],
+    /// Those of them to trace.
+    pub traced: &'a [&'m Service],
+    /// The images.
+    pub images: &'a StackImages,
+    /// See [`TraceRequest::idle`].
+    pub idle: Duration,
+    /// See [`TraceRequest::deadline`].
+    pub deadline: Duration,
+}
+
+impl TraceRun<'_, '_> {
+    /// Traces and stores a record for each traced service; the report names no service that nothing asks.
+    ///
+    /// # Errors
+    /// As for [`run`].
+    pub fn run(&self, context: &Context) -> Result<TraceReport> {
+        let docker = &context.docker;
+        require(docker)?;
+        let mut stack = ThrowawayStack::prepare(self.manifest, self.started, self.images, context)?;
+        stack.create(self.deadline)?;
+        let mut traced = TracedContainers::of(&stack, self.traced, docker)?;
+        let interrupt = &docker.runner.interrupt;
+        context.terminal.say("tracing the start …");
+        let gate = Gate::open(&traced.runtimes(docker)?, &traced.opens())?;
+        stack.up(self.deadline, interrupt).map_err(NotHealthy::blame_port)?;
+        gate.close()?;
+        traced.started(docker)?;
+        traced.phase(UsePhase::Start)?;
+        traced.require_first_process()?;
+        wait::pause(self.idle, interrupt)?;
+        traced.phase(UsePhase::Idle)?;
+        context.terminal.say("tracing the probes …");
+        let mut recording = Duration::ZERO;
+        let mut after = |outcome: &ProbeOutcome| {
+            let answered = Instant::now();
+            traced.phase(UsePhase::Probe { group: outcome.group.clone(), probe: outcome.probe.clone() })?;
+            recording += answered.elapsed();
+            Ok(())
+        };
+        let (report, _) =
+            observed(self.plan, stack.project(), &stack.values, self.deadline, context, &mut after)?;
+        let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
+        if !failed.is_empty() {
+            let what = format!("probes did not pass, so the trace was discarded: {}", failed.join(", "));
+            let remedy = format!("fix them first: `{PROGRAM} test` shows what is wrong");
+            return Err(Failure::new(FailureClass::Failed, what, remedy).into());
+        }
+        stack.project().stop()?;
+        traced.phase(UsePhase::Stop)?;
+        stack.remove()?;
+        interrupt.check()?;
+        Ok(TraceReport {
+            schema: SCHEMA,
+            edition: self.images.edition,
+            services: traced.uses(context)?,
+            unasked: Vec::new(),
+            probe_milliseconds: report.outcomes.iter().map(|outcome| outcome.milliseconds).sum(),
+            recording_milliseconds: u64::try_from(recording.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
 }
 
 /// Refuses engines whose containers cannot be traced from here.
-fn require(docker: &Docker) -> Result<()> {
+pub(crate) fn require(docker: &Docker) -> Result<()> {
     let refuse = |what: String| {
         Failure::machine(what, "trace on the engine's own machine, with an engine that runs as root")
     };

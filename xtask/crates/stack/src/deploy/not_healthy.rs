@@ -31,6 +31,18 @@ impl NotHealthy {
         self.port_is_taken
     }
 
+    /// In one line: the first service that failed, with the last line of its log.
+    pub fn summary(&self) -> String {
+        let Some(service) = self.services.iter().find(|service| !service.is_fine()) else {
+            return self.reason.lines().last().unwrap_or_default().to_owned();
+        };
+        let log = self.logs.iter().find(|(name, _)| *name == service.service).map(|(_, log)| log.as_str());
+        match log.unwrap_or_default().lines().rfind(|line| !line.trim().is_empty()) {
+            Some(line) => format!("{service}: {}", line.trim()),
+            None => service.to_string(),
+        }
+    }
+
     /// The configuration of the services that are not fine.
     pub fn failed(&self) -> BTreeMap<String, ComposeService> {
         let failed = self.services.iter().filter(|service| !service.is_fine());

@@ -18,11 +18,16 @@ pub struct StackImages {
     pub variant: Variant,
     /// The tag, without edition and variant.
     pub tag: Tag,
+    /// A service and the reference of the image that replaces its own.
+    pub replaced: Option<(String, String)>,
 }
 
 impl StackImages {
     /// The image of a service.
     pub(super) fn of(&self, service: &Service) -> String {
+        if let Some((_, image)) = self.replaced.iter().find(|(name, _)| *name == service.name) {
+            return image.clone();
+        }
         service.reference(&self.tag, self.edition, service.nearest(self.variant)).to_string()
     }
 

@@ -10,7 +10,9 @@ mod stack;
 mod stack_tests;
 pub mod test_run;
 mod tested;
+mod trial;
 
 pub use images::StackImages;
 pub use removal::sweep;
 pub use stack::{ThrowawayStack, dependency_closures};
+pub use trial::{TrialFailure, TrialPlan, UntouchedAnswers, refuse_unasked};

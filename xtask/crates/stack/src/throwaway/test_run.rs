@@ -79,7 +79,8 @@ pub fn run(manifest: &Manifest, request: &TestRequest<'_>, context: &Context) ->
     let variants = if manifest.has_twins() { variants } else { vec![Variant::Original] };
     let mut tested = Vec::new();
     for variant in variants {
-        let images = StackImages { edition: request.edition, variant, tag: request.tag.clone() };
+        let images =
+            StackImages { edition: request.edition, variant, tag: request.tag.clone(), replaced: None };
         let services = &request.services;
         let stack = tested::test(manifest, services, &images, request.deadline, socket.as_ref(), context)?;
         tested.push((variant, stack));

@@ -1,0 +1,265 @@
+//! Trials of one service's image: a throwaway stack in which this image is another, its probes, and parity with the untouched image.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::deploy::not_healthy::NotHealthy;
+use crate::parity::answers::OriginalAnswers;
+use crate::probes;
+use crate::probes::plan::{ProbeGroup, ProbePlan};
+use crate::probes::report::{ProbeOutcome, ProbeVerdict};
+use crate::probes::secrecy;
+use crate::throwaway::images::StackImages;
+use crate::throwaway::stack::{ThrowawayStack, dependency_closures};
+use engine::context::Context;
+use host::failure::{Failure, FailureClass};
+use host::program::PROGRAM;
+use host::secrets::Secrets;
+use model::manifest::{Manifest, Service};
+use model::probe::Scenario;
+
+/// What each trial of an image does.
+#[derive(Debug)]
+pub struct TrialPlan<'m> {
+    manifest: &'m Manifest,
+    service: &'m Service,
+    images: StackImages,
+    deadline: Duration,
+    plan: ProbePlan<'m>,
+    /// The scenarios that ask the service but cannot run, with the reason.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// The answers of the untouched image.
+#[derive(Debug)]
+pub struct UntouchedAnswers(OriginalAnswers);
+
+/// What failed in a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrialFailure {
+    /// The service or scenario; empty if the stack did not become healthy.
+    pub group: String,
+    /// The probe; `start` if the stack did not become healthy.
+    pub probe: String,
+    /// How, in one line.
+    pub what: String,
+}
+
+impl TrialFailure {
+    /// `GROUP · PROBE`, or `start`.
+    pub fn name(&self) -> String {
+        if self.group.is_empty() { self.probe.clone() } else { format!("{} · {}", self.group, self.probe) }
+    }
+}
+
+impl<'m> TrialPlan<'m> {
+    /// The probes of a service, and the scenarios that ask it. `images`: those of the other services.
+    ///
+    /// # Errors
+    /// When Compose cannot read its file, or docker fails.
+    pub fn new(
+        manifest: &'m Manifest,
+        service: &'m Service,
+        images: StackImages,
+        deadline: Duration,
+        context: &Context,
+    ) -> Result<TrialPlan<'m>> {
+        let scenarios = asking(manifest, service);
+        let closures = dependency_closures(manifest, context)?;
+        let mut names = BTreeSet::from([service.name.as_str()]);
+        let own = ProbeGroup { name: service.name.clone(), probes: service.probes.iter().collect() };
+        let (mut groups, mut left_out) = (vec![own], Vec::new());
+        for scenario in scenarios {
+            let asked: BTreeSet<&str> = scenario.steps.iter().map(|step| step.service.as_str()).collect();
+            let started: BTreeSet<&str> = asked
+                .iter()
+                .flat_map(|name| closures.get(*name).into_iter().flatten().map(String::as_str).chain([*name]))
+                .collect();
+            let of = |one: &&Service| started.contains(one.name.as_str()) && one.name != service.name;
+            let needed: Vec<String> = manifest.services.iter().filter(of).map(|one| images.of(one)).collect();
+            let found = context.docker.inspect(&needed)?;
+            match needed.iter().find(|image| !found.contains_key(*image)) {
+                Some(missing) => {
+                    left_out.push((scenario.name.clone(), format!("image not found: {missing}")))
+                }
+                None => {
+                    groups.push(ProbeGroup {
+                        name: scenario.name.clone(),
+                        probes: scenario.steps.iter().collect(),
+                    });
+                    names.extend(asked);
+                }
+            }
+        }
+        groups.retain(|group| !group.probes.is_empty());
+        let services = manifest.services.iter().filter(|one| names.contains(one.name.as_str())).collect();
+        let plan = ProbePlan { manifest, services, groups };
+        Ok(TrialPlan { manifest, service, images, deadline, plan, left_out })
+    }
+
+    /// The names of the groups and the number of their probes.
+    pub fn groups(&self) -> Vec<(String, usize)> {
+        self.plan.groups.iter().map(|group| (group.name.clone(), group.probes.len())).collect()
+    }
+
+    /// The probes of every trial.
+    pub fn probes(&self) -> &ProbePlan<'m> {
+        &self.plan
+    }
+
+    /// The services that every trial starts, with their dependencies.
+    pub fn started(&self) -> &[&'m Service] {
+        &self.plan.services
+    }
+
+    /// The images of a trial of this image.
+    pub fn images(&self, image: &str) -> StackImages {
+        StackImages { replaced: Some((self.service.name.clone(), image.to_owned())), ..self.images.clone() }
+    }
+
+    /// The answers of the untouched image, asked twice.
+    ///
+    /// # Errors
+    /// When the image fails a probe, or answers differently the second time: trials would prove nothing.
+    pub fn untouched(&self, image: &str, context: &Context) -> Result<UntouchedAnswers> {
+        let first = self.ask(image, None, context)?;
+        if let Some(failure) = first.failures.first() {
+            let what = format!("the untouched image fails {}: {}", failure.name(), failure.what);
+            let remedy = format!("make `{PROGRAM} test {}` pass first", self.service.name);
+            return Err(Failure::new(FailureClass::Failed, what, remedy).into());
+        }
+        let second = self.ask(image, Some(&first.answers), context)?;
+        match second.failures.first() {
+            Some(failure) => Err(flaky(failure)),
+            None => Ok(first.answers),
+        }
+    }
+
+    /// What fails with another image; nothing if it answers as the untouched one. Failures are confirmed by a second stack.
+    ///
+    /// # Errors
+    /// When a probe fails in only one of both stacks, docker fails, or the user interrupts.
+    pub fn failures(
+        &self,
+        image: &str,
+        untouched: &UntouchedAnswers,
+        context: &Context,
+    ) -> Result<Vec<TrialFailure>> {
+        let first = self.ask(image, Some(untouched), context)?.failures;
+        if first.is_empty() {
+            return Ok(first);
+        }
+        let second = self.ask(image, Some(untouched), context)?.failures;
+        match difference(&first, &second) {
+            Some(failure) => Err(flaky(failure)),
+            None => Ok(first),
+        }
+    }
+
+    fn ask(&self, image: &str, untouched: Option<&UntouchedAnswers>, context: &Context) -> Result<Asked> {
+        let images = self.images(image);
+        let started =
+            ThrowawayStack::start(self.manifest, &self.plan.services, &images, self.deadline, context);
+        let stack = match started {
+            Ok(stack) => stack,
+            Err(error) => {
+                let what = error.downcast::<NotHealthy>()?.summary();
+                let what = context.docker.runner.secrets.mask(&what);
+                let failure = TrialFailure { group: String::new(), probe: "start".to_owned(), what };
+                let answers = UntouchedAnswers(OriginalAnswers::default());
+                return Ok(Asked { failures: vec![failure], answers });
+            }
+        };
+        let (report, results) =
+            probes::run::run(&self.plan, stack.project(), &stack.values, self.deadline, context)?;
+        let own = Secrets::default();
+        secrecy::hide_values(&stack.values, &own);
+        stack.remove()?;
+        let mut failures: Vec<TrialFailure> = report.outcomes.iter().filter_map(failure).collect();
+        if let Some(untouched) = untouched {
+            let outcomes = untouched.0.compare(&results, &own, &context.docker.runner.secrets);
+            let is_new = |one: &TrialFailure| !failures.iter().any(|known| known.name() == one.name());
+            let differ: Vec<_> = outcomes.iter().filter_map(failure).filter(is_new).collect();
+            failures.extend(differ);
+        }
+        Ok(Asked { failures, answers: UntouchedAnswers(OriginalAnswers::live(&results, &own)) })
+    }
+}
+
+/// Refuses a service that nothing asks.
+///
+/// # Errors
+/// When it has no probe, and no scenario asks it.
+pub fn refuse_unasked(manifest: &Manifest, service: &Service) -> Result<(), Failure> {
+    if !service.probes.is_empty() || !asking(manifest, service).is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} has no probe: nothing would show that a file is needed", service.name);
+    Err(Failure::new(FailureClass::Failed, what, "declare [[service.NAME.probe]] in the manifest"))
+}
+
+/// The scenarios that ask a service.
+fn asking<'m>(manifest: &'m Manifest, service: &Service) -> Vec<&'m Scenario> {
+    let asks = |scenario: &&Scenario| scenario.steps.iter().any(|step| step.service == service.name);
+    manifest.scenarios.iter().filter(asks).collect()
+}
+
+struct Asked {
+    failures: Vec<TrialFailure>,
+    answers: UntouchedAnswers,
+}
+
+fn failure(outcome: &ProbeOutcome) -> Option<TrialFailure> {
+    let what = match &outcome.verdict {
+        ProbeVerdict::Passed => return None,
+        ProbeVerdict::Failed { wrong, .. } => wrong.first().cloned().unwrap_or_default(),
+        ProbeVerdict::Skipped { reason } => reason.clone(),
+    };
+    let what = what.lines().next().unwrap_or_default().to_owned();
+    Some(TrialFailure { group: outcome.group.clone(), probe: outcome.probe.clone(), what })
+}
+
+/// A probe that failed in one of two runs only.
+fn difference<'f>(first: &'f [TrialFailure], second: &'f [TrialFailure]) -> Option<&'f TrialFailure> {
+    let only = |of: &'f [TrialFailure], other: &[TrialFailure]| {
+        of.iter().find(|one| !other.iter().any(|two| two.name() == one.name()))
+    };
+    only(first, second).or_else(|| only(second, first))
+}
+
+fn flaky(failure: &TrialFailure) -> anyhow::Error {
+    let what = format!(
+        "flaky: {} failed in one of two stacks of the same image, so no trial can be trusted: {}",
+        failure.name(),
+        failure.what
+    );
+    let remedy =
+        "make the probe give the same verdict every time, for instance with `eventually` or parity rules";
+    Failure::new(FailureClass::Failed, what, remedy).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_that_changes_is_flaky() {
+        let of = |names: &[&str]| -> Vec<TrialFailure> {
+            let one = |name: &&str| TrialFailure {
+                group: "g".into(),
+                probe: (*name).into(),
+                what: "differs each time".into(),
+            };
+            names.iter().map(one).collect()
+        };
+        let changed = |first: &[&str], second: &[&str]| {
+            difference(&of(first), &of(second)).map(|failure| failure.probe.clone())
+        };
+        assert_eq!(changed(&["a", "b"], &["b", "a"]), None);
+        assert_eq!(changed(&["a"], &[]).as_deref(), Some("a"));
+        assert_eq!(changed(&["a"], &["a", "b"]).as_deref(), Some("b"));
+    }
+}
