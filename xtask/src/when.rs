@@ -47,10 +47,10 @@ const HELP: &str = "Examples:
   # Build commits in between until one is left
   cargo xtask when embedding --build
 
-Sizes come from the history of the size lock. A change of the lock can be later
-than the commit that moved the image: every commit since the size before may have
-done it. Lock files of packages that changed since the last accepted size are
-turned into expected bytes, as `estimate` does.";
+Sizes come from the history of the size lock. The lock may be updated long after
+the commit that moved the image, so every commit since the previous size is a
+candidate. Lock files of packages that changed since the last accepted size are
+added as expected bytes, as `estimate` does.";
 
 /// Prints the history of a size.
 ///

@@ -12,15 +12,17 @@ pub struct Minimum<R> {
     pub reasons: BTreeMap<usize, R>,
 }
 
-/// Finds a set of items of which none can go. `test` gets the items that stay and returns why it fails, if it does; it must pass
-/// with all of `0..items`. Each set is tested once, at most `most` of them; fewer than needed give a larger set, which passes as well.
+/// Gets the items that stay, and returns why it fails, if it does.
+pub type KeepTest<'t, R, E> = &'t mut dyn FnMut(&BTreeSet<usize>) -> Result<Option<R>, E>;
+
+/// Finds a set of items of which none can go. `test` must pass with all of `0..items`. Each set is tested once, at most `most` of them; fewer than needed give a larger set, which passes as well.
 ///
 /// # Errors
 /// Those of `test`.
 pub fn minimize<R: Clone, E>(
     items: usize,
     most: &mut usize,
-    test: &mut dyn FnMut(&BTreeSet<usize>) -> Result<Option<R>, E>,
+    test: KeepTest<'_, R, E>,
 ) -> Result<Minimum<R>, E> {
     let mut search = Search { known: BTreeMap::new(), most, test };
     let mut kept: BTreeSet<usize> = (0..items).collect();
@@ -47,7 +49,7 @@ pub fn minimize<R: Clone, E>(
 struct Search<'t, R, E> {
     known: BTreeMap<BTreeSet<usize>, Option<R>>,
     most: &'t mut usize,
-    test: &'t mut dyn FnMut(&BTreeSet<usize>) -> Result<Option<R>, E>,
+    test: KeepTest<'t, R, E>,
 }
 
 impl<R: Clone, E> Search<'_, R, E> {
