@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::exit_code::exit_code;
 use crate::help::Replacements;
 use crate::{
     analyze, build_images, check, ci, clean, compare, completions, compose_switch, deploy, diet, doctor,
@@ -134,24 +135,6 @@ trait Run {
 
     /// Whether it requires a manifest.
     fn needs_manifest(&self) -> bool;
-}
-
-/// The exit code of a failed run.
-pub fn exit_code(class: FailureClass) -> u8 {
-    match class {
-        FailureClass::Failed | FailureClass::Unfinished => 1,
-        // clap uses the same code.
-        FailureClass::Usage | FailureClass::Manifest => 2,
-        FailureClass::Disk
-        | FailureClass::Network
-        | FailureClass::Certificate
-        | FailureClass::RateLimit
-        | FailureClass::Memory
-        | FailureClass::Engine
-        | FailureClass::Machine => 3,
-        // 128 + SIGINT, as shells do.
-        FailureClass::Interrupted => 130,
-    }
 }
 
 /// The program `cargo xtask`.

@@ -16,6 +16,7 @@ mod diet;
 mod diff;
 mod doctor;
 mod estimate;
+mod exit_code;
 mod help;
 mod image_args;
 mod image_sources;

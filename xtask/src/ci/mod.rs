@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::args::Format;
-use crate::cli::exit_code;
+use crate::exit_code::exit_code;
 use crate::compare::compared;
 use crate::doctor::checks::LEAST_FREE;
 use build::bake::BuildOptions;

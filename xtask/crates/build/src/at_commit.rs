@@ -81,8 +81,11 @@ pub fn remove_leftovers(context: &Context) -> Result<()> {
 }
 
 fn remove_worktrees(context: &Context) -> Result<()> {
-    files::remove_dir(&context.repository.old_commits())?;
-    context.git().prune_worktrees();
+    let all = context.repository.old_commits();
+    let folders: Vec<PathBuf> =
+        fs::read_dir(&all).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files::remove_dir(&all)?;
+    folders.iter().for_each(|folder| context.git().forget_worktree(folder));
     Ok(())
 }
 

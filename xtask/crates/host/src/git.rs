@@ -290,8 +290,8 @@ impl Git {
         self.cmd(&args).read().with_context(|| format!("cannot check out commit {commit}")).map(drop)
     }
 
-    /// Makes git forget the linked work trees whose folders are gone.
-    pub fn prune_worktrees(&self) {
-        self.cmd(&["worktree", "prune"]).read().ok();
+    /// Makes git forget a linked work tree whose folder is gone. Others stay known, even if their folders are missing.
+    pub fn forget_worktree(&self, folder: &Path) {
+        self.cmd(&["worktree", "remove", "--force", &folder.to_string_lossy()]).read().ok();
     }
 }

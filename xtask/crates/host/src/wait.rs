@@ -14,12 +14,20 @@ const TICK: Duration = Duration::from_millis(50);
 const ROUND: Duration = Duration::from_millis(200);
 const ROUNDS: u32 = 30;
 
+/// The end of a wait, at most [`LONGEST`] from now: options take any number of seconds, and the clock has a last instant.
+pub fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(LONGEST)
+}
+
+/// Ten years.
+const LONGEST: Duration = Duration::from_hours(87_600);
+
 /// Waits for this long.
 ///
 /// # Errors
 /// When the user interrupts.
 pub fn pause(time: Duration, interrupt: &Interrupt) -> Result<(), Failure> {
-    let end = Instant::now() + time;
+    let end = after(time);
     loop {
         interrupt.check()?;
         let left = end.saturating_duration_since(Instant::now());
@@ -40,7 +48,7 @@ pub fn poll<T>(
     interrupt: &Interrupt,
     mut look: impl FnMut() -> Result<Option<T>>,
 ) -> Result<Option<T>> {
-    let end = Instant::now() + timeout;
+    let end = after(timeout);
     loop {
         interrupt.check()?;
         if let Some(found) = look()? {

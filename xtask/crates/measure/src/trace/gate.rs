@@ -90,13 +90,14 @@ fn answer(group: &Fanotify, containers: &[Arc<Opens>]) -> Result<()> {
         Err(Errno::EAGAIN | Errno::EINTR) => return Ok(()),
         events => events.context("cannot hold the engine's runtime")?,
     };
-    let watched = containers.iter().try_for_each(|container| container.watch());
-    for event in &events {
-        if let Some(fd) = event.fd() {
-            group
-                .write_response(FanotifyResponse::new(fd, Response::FAN_ALLOW))
-                .context("cannot let the engine's runtime start")?;
+    let mut result = containers.iter().try_for_each(|container| container.watch());
+    for fd in events.iter().filter_map(|event| event.fd()) {
+        match group.write_response(FanotifyResponse::new(fd, Response::FAN_ALLOW)) {
+            // The process was killed while it waited.
+            Ok(()) | Err(Errno::ENOENT) => {}
+            // The others must not wait for this one.
+            Err(error) => result = result.and(Err(error).context("cannot let the engine's runtime start")),
         }
     }
-    watched
+    result
 }

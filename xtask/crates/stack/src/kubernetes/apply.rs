@@ -56,7 +56,7 @@ pub fn apply(
 }
 
 fn rollout(plan: &KubernetesPlan, kubectl: &Kubectl, timeout: Duration, terminal: &Terminal) -> Result<()> {
-    let end = Instant::now() + timeout;
+    let end = wait::after(timeout);
     let mut failed = Vec::new();
     for workload in &plan.workloads {
         let left = end.saturating_duration_since(Instant::now());

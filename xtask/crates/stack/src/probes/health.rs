@@ -8,6 +8,7 @@ use crate::http::Client;
 use crate::probes::endpoints::{Endpoints, endpoint};
 use crate::probes::plan::ProbePlan;
 use crate::probes::report::{ProbeOutcome, ProbeVerdict};
+use crate::probes::run::AfterProbe;
 use engine::compose::{ComposeContainer, Project};
 use engine::context::Context;
 use host::interrupt::Interrupt;
@@ -27,13 +28,14 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// take `timeout` to answer 200.
 ///
 /// # Errors
-/// When docker cannot be asked, or the user interrupts.
+/// When docker cannot be asked, or the user interrupts, and those of `after`.
 pub(crate) fn outcomes(
     plan: &ProbePlan<'_>,
     project: &Project,
     endpoints: &Endpoints,
     timeout: Duration,
     context: &Context,
+    after: AfterProbe<'_>,
 ) -> Result<Vec<ProbeOutcome>> {
     let silent: Vec<_> = plan.services.iter().filter(|service| service.probes.is_empty()).collect();
     if silent.is_empty() {
@@ -53,7 +55,9 @@ pub(crate) fn outcomes(
                 Err(reason) => (ProbeVerdict::failed(vec![reason], ""), 0),
             },
         };
-        outcomes.push(ProbeOutcome::new(&service.name, NAME, verdict, started, tries, &runner.secrets));
+        let outcome = ProbeOutcome::new(&service.name, NAME, verdict, started, tries, &runner.secrets);
+        after(&outcome)?;
+        outcomes.push(outcome);
     }
     Ok(outcomes)
 }

@@ -55,7 +55,7 @@ pub fn run<'m>(
     observed(plan, project, values, timeout, context, &mut |_| Ok(()))
 }
 
-/// Like [`run`], and calls `after` after each probe.
+/// Like [`run`], and calls `after` after each probe and each health check that stands for probes.
 ///
 /// # Errors
 /// As for [`run`], and those of `after`.
@@ -70,7 +70,7 @@ pub fn observed<'m>(
     let interrupt = &context.docker.runner.interrupt;
     let endpoints = endpoints::find(project, &plan.services, timeout, interrupt)?;
     let results = send_each(plan, &endpoints, values, &context.docker.runner, after)?;
-    let health = health::outcomes(plan, project, &endpoints, timeout, context)?;
+    let health = health::outcomes(plan, project, &endpoints, timeout, context, after)?;
     let running = containers(project, plan.manifest, &context.docker)?;
     let report = ProbeReport {
         schema: SCHEMA,
