@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::kubernetes::kubectl::Kubectl;
 use crate::kubernetes::plan::{KubernetesPlan, Workload, WorkloadKind};
 use host::failure::{Failure, FailureClass, class_of};
-use host::plural;
+use host::{plural, wait};
 use host::terminal::Terminal;
 
 /// Log lines shown per container.
