@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::args::Format;
-use crate::exit_code::exit_code;
 use crate::compare::compared;
 use crate::doctor::checks::LEAST_FREE;
+use crate::exit_code::exit_code;
 use build::bake::BuildOptions;
 use build::bases::BasesMode;
 use build::builds;

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use crate::kubernetes::kubectl::Kubectl;
 use crate::kubernetes::plan::{KubernetesPlan, Workload, WorkloadKind};
 use host::failure::{Failure, FailureClass, class_of};
-use host::{plural, wait};
 use host::terminal::Terminal;
+use host::{plural, wait};
 
 /// Log lines shown per container.
 const LOG_LINES: &str = "20";
