@@ -26,7 +26,8 @@ pub fn states(limit: Option<usize>, context: &Context) -> Option<Vec<LockState>>
             Some(text) => {
                 Lock::parse(&text, file).map(|lock| lock.rows).map_err(|failure| failure.to_string())
             }
-            None => Ok(BTreeMap::new()),
+            None if git.lacks(&entry.commit, path) => Ok(BTreeMap::new()),
+            None => Err(format!("git cannot read {path}")),
         };
         LockState { entry, rows }
     };

@@ -245,6 +245,11 @@ impl Git {
         self.cmd(&["show", &format!("{commit}:{path}")]).read().ok()
     }
 
+    /// Whether a commit is known not to contain a path, which is relative to the top of the work tree.
+    pub fn lacks(&self, commit: &str, path: &str) -> bool {
+        self.cmd(&["ls-tree", "--full-tree", commit, "--", path]).read().is_ok_and(|found| found.is_empty())
+    }
+
     /// Files that differ between two commits, relative to the checkout.
     ///
     /// # Errors

@@ -158,6 +158,8 @@ pub fn run(manifest: &Manifest, request: &DietRequest<'_>, context: &Context) ->
     if search.left == 0 {
         unproven.push(format!("that less could not stay: the limit of {MOST_TRIALS} trials was reached"));
     }
+    let unasked = untouched.routes.iter().flat_map(|routes| &routes.unprobed);
+    unproven.extend(unasked.map(|route| format!("no probe asks {route}")));
     unproven.extend(new_findings(&image, proven.findings, manifest, context)?);
     let findings = Findings {
         files: &files,

@@ -20,6 +20,7 @@ use engine::containers::ContainerInspect;
 use engine::context::Context;
 use engine::docker::Docker;
 use engine::labels;
+use engine::version::Version;
 use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
 use host::wait;
@@ -147,6 +148,9 @@ impl TraceRun<'_, '_> {
     }
 }
 
+/// Older engines have no interval of their own for health checks during the start.
+const OLDEST_ENGINE: Version = Version::new(25, 0);
+
 /// Refuses engines whose containers cannot be traced from here.
 pub(crate) fn require(docker: &Docker) -> Result<()> {
     let refuse = |what: String| {
@@ -157,6 +161,10 @@ pub(crate) fn require(docker: &Docker) -> Result<()> {
         .map_err(|error| refuse(format!("cannot trace containers of a remote engine: {error:#}")))?;
     if docker.runtimes()?.is_rootless() {
         return Err(refuse("cannot trace containers of a rootless engine".to_owned()).into());
+    }
+    if docker.facts()?.engine.is_some_and(|version| version < OLDEST_ENGINE) {
+        let what = format!("cannot trace with Docker Engine older than {OLDEST_ENGINE}");
+        return Err(Failure::machine(what, "update the engine").into());
     }
     // Without the right to use fanotify, nothing is started.
     Opens::new(ContainerMount { id: String::new(), merged: None }).map(drop)

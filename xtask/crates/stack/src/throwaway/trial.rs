@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::deploy::not_healthy::NotHealthy;
 use crate::parity::answers::OriginalAnswers;
 use crate::probes;
+use crate::probes::coverage::RouteCoverage;
+use crate::probes::documents;
 use crate::probes::plan::{ProbeGroup, ProbePlan};
 use crate::probes::report::{ProbeOutcome, ProbeVerdict};
 use crate::probes::secrecy;
@@ -35,7 +37,11 @@ pub struct TrialPlan<'m> {
 
 /// The answers of the untouched image.
 #[derive(Debug)]
-pub struct UntouchedAnswers(OriginalAnswers);
+pub struct UntouchedAnswers {
+    answers: OriginalAnswers,
+    /// How much of its OpenAPI document the probes exercise; `None` without a document.
+    pub routes: Option<RouteCoverage>,
+}
 
 /// What failed in a trial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,23 +175,31 @@ impl<'m> TrialPlan<'m> {
                 let what = error.downcast::<NotHealthy>()?.summary();
                 let what = context.docker.runner.secrets.mask(&what);
                 let failure = TrialFailure { group: String::new(), probe: "start".to_owned(), what };
-                let answers = UntouchedAnswers(OriginalAnswers::default());
+                let answers = UntouchedAnswers { answers: OriginalAnswers::default(), routes: None };
                 return Ok(Asked { failures: vec![failure], answers });
             }
         };
         let (report, results) =
             probes::run::run(&self.plan, stack.project(), &stack.values, self.deadline, context)?;
+        let routes = match untouched {
+            None => documents::coverage(&[self.service], &results, stack.project(), self.deadline, context)?,
+            Some(_) => Vec::new(),
+        };
         let own = Secrets::default();
         secrecy::hide_values(&stack.values, &own);
         stack.remove()?;
         let mut failures: Vec<TrialFailure> = report.outcomes.iter().filter_map(failure).collect();
         if let Some(untouched) = untouched {
-            let outcomes = untouched.0.compare(&results, &own, &context.docker.runner.secrets);
+            let outcomes = untouched.answers.compare(&results, &own, &context.docker.runner.secrets);
             let is_new = |one: &TrialFailure| !failures.iter().any(|known| known.name() == one.name());
             let differ: Vec<_> = outcomes.iter().filter_map(failure).filter(is_new).collect();
             failures.extend(differ);
         }
-        Ok(Asked { failures, answers: UntouchedAnswers(OriginalAnswers::live(&results, &own)) })
+        let answers = UntouchedAnswers {
+            answers: OriginalAnswers::live(&results, &own),
+            routes: routes.into_iter().next(),
+        };
+        Ok(Asked { failures, answers })
     }
 }
 
