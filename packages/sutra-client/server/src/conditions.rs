@@ -1,6 +1,7 @@
 //! Conditional requests and ranges (RFC 9110, sections 13 and 14), as nginx answers them.
 
 use std::ops::Range;
+use std::time::SystemTime;
 
 use axum::http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -12,29 +13,33 @@ pub(crate) type Validators<'a> = Option<(&'a HeaderValue, &'a HeaderValue)>;
 /// The status that the conditions of a request lead to, if not that of the file.
 pub(crate) fn condition(headers: &HeaderMap, validators: Validators<'_>) -> Option<StatusCode> {
     let (tag, date) = validators?;
-    let lists_tag = |name| lists(headers, name, tag);
-    if lists_tag(IF_MATCH) == Some(false)
-        || headers
-            .get(IF_UNMODIFIED_SINCE)
-            .filter(|_| !headers.contains_key(IF_MATCH))
-            .is_some_and(|since| since != date)
-    {
+    let is_the_version = match lists(headers, IF_MATCH, tag, false) {
+        Some(listed) => listed,
+        None => headers.get(IF_UNMODIFIED_SINCE).is_none_or(|since| time(since) >= time(date)),
+    };
+    if !is_the_version {
         return Some(StatusCode::PRECONDITION_FAILED);
     }
-    let is_unchanged = match lists_tag(IF_NONE_MATCH) {
+    let is_unchanged = match lists(headers, IF_NONE_MATCH, tag, true) {
         Some(listed) => listed,
         None => headers.get(IF_MODIFIED_SINCE) == Some(date),
     };
     is_unchanged.then_some(StatusCode::NOT_MODIFIED)
 }
 
-/// Whether a header lists the tag, or all tags; `None` without the header.
-fn lists(headers: &HeaderMap, name: HeaderName, tag: &HeaderValue) -> Option<bool> {
+/// `None`, which is before every time, for what is not a date.
+fn time(date: &HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(date.to_str().ok()?).ok()
+}
+
+/// Whether a header lists the tag, or all tags; `None` without the header. A weak tag can only match if `weak`.
+fn lists(headers: &HeaderMap, name: HeaderName, tag: &HeaderValue, weak: bool) -> Option<bool> {
     let mut values = headers.get_all(name).iter().peekable();
     values.peek()?;
     let is_it = |listed: &str| {
         let listed = listed.trim();
-        listed == "*" || listed.strip_prefix("W/").unwrap_or(listed).as_bytes() == tag.as_bytes()
+        let strong = listed.strip_prefix("W/").filter(|_| weak).unwrap_or(listed);
+        listed == "*" || strong.as_bytes() == tag.as_bytes()
     };
     Some(values.any(|value| value.to_str().is_ok_and(|list| list.split(',').any(is_it))))
 }
@@ -105,9 +110,14 @@ mod tests {
             (IF_MODIFIED_SINCE, "Thu, 01 Jan 2026 00:00:00 GMT", unchanged),
             (IF_MODIFIED_SINCE, "Thu, 01 Jan 2060 00:00:00 GMT", None),
             (IF_MATCH, "\"a-1\"", None),
+            (IF_MATCH, "*", None),
             (IF_MATCH, "\"b\"", failed),
+            (IF_MATCH, "W/\"a-1\"", failed),
             (IF_UNMODIFIED_SINCE, "Thu, 01 Jan 2026 00:00:00 GMT", None),
-            (IF_UNMODIFIED_SINCE, "Thu, 01 Jan 2020 00:00:00 GMT", failed),
+            (IF_UNMODIFIED_SINCE, "Thu, 01 Jan 2060 00:00:00 GMT", None),
+            (IF_UNMODIFIED_SINCE, "Thursday, 01-Jan-26 00:00:01 GMT", None),
+            (IF_UNMODIFIED_SINCE, "Wed, 01 Jan 2020 00:00:00 GMT", failed),
+            (IF_UNMODIFIED_SINCE, "yesterday", failed),
         ] {
             let headers = with(name.clone(), value);
             assert_eq!(condition(&headers, Some((&TAG, &DATE))), expected, "{name} {value}");

@@ -4,7 +4,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use sutra_service::ApiError;
 
-/// The error with a status. Codes and messages are those of `nginx.conf.template`.
+/// The error with a status. Codes and messages are those of `nginx.conf.template`, except 412, which nginx answers with
+/// an HTML page.
 pub(crate) fn error(status: StatusCode) -> Response {
     let (code, message) = match status.as_u16() {
         404 => ("not_found", "Unknown path; open the page at / or use the API at /api/."),
@@ -14,10 +15,7 @@ pub(crate) fn error(status: StatusCode) -> Response {
         413 => ("payload_too_large", "The request is larger than the maximum of 16 MB; split it."),
         414 => ("uri_too_long", "The URL is too long; send the data in the body."),
         416 => ("range_not_satisfiable", "The requested range is not available; request the whole file."),
-        500 => (
-            "internal",
-            "Internal error; check that API_URL starts with http:// and see the error log on stderr.",
-        ),
+        500 => ("internal", "Internal error; check that API_URL starts with http:// and see the log."),
         502 => (
             "api_unreachable",
             "Cannot reach the api service; check that it is running and that API_URL is correct.",

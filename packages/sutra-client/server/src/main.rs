@@ -36,14 +36,16 @@ const NAME: &str = "client";
 const CONNECTIONS: usize = 2048;
 
 fn main() -> ExitCode {
-    let settings = match Settings::from_environment() {
-        Ok(settings) => settings,
-        Err(error) => return report(NAME, &error.into()),
-    };
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     match arguments.as_slice() {
-        [word] if word == "healthcheck" => check(&settings.host, settings.port),
-        [folder] => serve(settings, Path::new(folder)),
+        [word] if word == "healthcheck" => match settings::listen() {
+            Ok((host, port)) => check(&host, port),
+            Err(error) => report(NAME, &error.into()),
+        },
+        [folder] => match Settings::from_environment() {
+            Ok(settings) => serve(settings, Path::new(folder)),
+            Err(error) => report(NAME, &error),
+        },
         _ => {
             eprintln!(
                 "usage: sutra-client FOLDER | healthcheck\nFOLDER has health.json and the page, html/. \

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
 use log::LevelFilter;
-use sutra_service::{Address, SettingsError, variable};
+use sutra_service::{Address, SettingsError, StartError, variable};
 
 const PORT: u16 = 8080;
 const API: &str = "http://sutra-api:8000";
@@ -26,19 +26,26 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Reads the environment. An empty variable counts as unset.
-    pub(crate) fn from_environment() -> Result<Self, SettingsError> {
-        let host: String = variable("HOST", "an address")?.unwrap_or_else(|| "0.0.0.0".to_owned());
+    pub(crate) fn from_environment() -> Result<Self, StartError> {
+        let (host, port) = listen()?;
         let api: String = variable("API_URL", "an address")?.unwrap_or_else(|| API.to_owned());
         let level: String = variable("LOG_LEVEL", LEVELS)?.unwrap_or_else(|| "warn".to_owned());
         let resolver: Option<String> = variable("RESOLVER", "the address of a name server")?;
         Ok(Self {
-            host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: variable("PORT", "a port from 0 to 65535")?.unwrap_or(PORT),
+            host,
+            port,
             api: Address::parse(&api).map_err(|reason| format!("API_URL is invalid: {reason}")),
             log_level: log_level(&level)?,
             resolver: resolver.map(|text| name_server(&text)).transpose()?,
         })
     }
+}
+
+/// `HOST` and `PORT`, which are all that a health check needs: looking up `RESOLVER` could take longer than the check may.
+pub(crate) fn listen() -> Result<(String, u16), SettingsError> {
+    let host: String = variable("HOST", "an address")?.unwrap_or_else(|| "0.0.0.0".to_owned());
+    let port = variable("PORT", "a port from 0 to 65535")?.unwrap_or(PORT);
+    Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
 }
 
 const LEVELS: &str = "debug, info, notice, warn, error or crit";
@@ -54,18 +61,32 @@ fn log_level(text: &str) -> Result<LevelFilter, SettingsError> {
     })
 }
 
-/// `ADDRESS`, `ADDRESS:PORT`, `[IPv6]:PORT`, or the same with a name.
-fn name_server(text: &str) -> Result<SocketAddr, SettingsError> {
+/// `ADDRESS`, `ADDRESS:PORT`, `[IPv6]:PORT`, or the same with a name. A name that cannot be resolved may be resolved later, so it
+/// is not an invalid setting.
+fn name_server(text: &str) -> Result<SocketAddr, StartError> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
     if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, DNS_PORT));
     }
-    let found = text.to_socket_addrs().or_else(|_| (text, DNS_PORT).to_socket_addrs());
-    found.ok().and_then(|mut addresses| addresses.next()).ok_or_else(|| {
-        SettingsError(format!("invalid value: RESOLVER={text:?}; set it to the address of a name server"))
-    })
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, port.parse().ok()),
+        None => (text, Some(DNS_PORT)),
+    };
+    let is_name = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    let Some(port) = port.filter(|_| is_name) else {
+        let message = format!("invalid value: RESOLVER={text:?}; set it to the address of a name server");
+        return Err(StartError::Configuration(message));
+    };
+    let found = (name, port).to_socket_addrs().map(|mut addresses| addresses.next());
+    let reason = match found {
+        Ok(Some(address)) => return Ok(address),
+        Ok(None) => "it has no address".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(StartError::Environment(format!("cannot resolve RESOLVER={text:?}: {reason}; set it to an address")))
 }
 
 #[cfg(test)]
@@ -99,7 +120,13 @@ mod tests {
         ] {
             assert_eq!(name_server(text).map(|address| address.to_string()).as_deref(), Ok(expected));
         }
-        let error = name_server("no-such-host.invalid").expect_err("no address");
-        assert!(error.0.contains("RESOLVER"), "{error}");
+        // On every machine, without a name server.
+        assert!(name_server("localhost:5353").is_ok_and(|address| address.ip().is_loopback()));
+        for text in ["a b", "a:b", ":53", "a:65536"] {
+            match name_server(text) {
+                Err(StartError::Configuration(message)) => assert!(message.contains("RESOLVER"), "{message}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
     }
 }

@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 
 use axum::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, DATE, EXPECT, HOST, HeaderName,
-    REFERRER_POLICY, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CONNECTION, CONTENT_LENGTH, DATE, EXPECT, HOST, HeaderName, SERVER, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use axum::http::{HeaderMap, HeaderValue};
 use sutra_service::REQUEST_ID;
@@ -46,19 +45,11 @@ pub(crate) fn of_request(received: &HeaderMap, host: &HeaderValue, client: IpAdd
     headers
 }
 
-/// The headers of an answer as the client gets them. Those that this server sets itself are left out.
+/// The headers of an answer as the client gets them. Those of [`crate::headers`] are replaced later.
 pub(crate) fn of_answer(received: &HeaderMap) -> HeaderMap {
     let mut headers = without_connection(received);
-    for name in [
-        CACHE_CONTROL,
-        CONTENT_SECURITY_POLICY,
-        DATE,
-        REFERRER_POLICY,
-        REQUEST_ID,
-        SERVER,
-        X_CONTENT_TYPE_OPTIONS,
-        X_FRAME_OPTIONS,
-    ] {
+    // hyper sets the date.
+    for name in [DATE, SERVER] {
         headers.remove(name);
     }
     headers
@@ -138,7 +129,7 @@ mod tests {
             ("content-length", "3"),
             ("set-cookie", "a=b"),
             ("set-cookie", "c=d"),
-            ("cache-control", "public"),
+            ("date", "Thu, 01 Jan 2026 00:00:00 GMT"),
             ("server", "uvicorn"),
             ("allow", "POST"),
         ]);

@@ -6,8 +6,9 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc;
+use std::time::Instant;
 
-use support::{Answer, Server, api, nowhere, read_head};
+use support::{Answer, PATIENCE, Server, api, nowhere, read_head};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -132,7 +133,7 @@ fn bodies_are_streamed_in_both_directions() {
         .write_all(b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\nConnection: close\r\n\r\nfirst")
         .expect("send");
     // The api service has the first part before the client sends the last one.
-    let (head, part) = first_part.recv().expect("a part");
+    let (head, part) = first_part.recv_timeout(PATIENCE).expect("a part");
     assert_eq!(&part, b"first");
     assert!(head.to_ascii_lowercase().contains("content-length: 8\r\n"), "{head}");
     let head = read_head(&mut stream);
@@ -299,10 +300,10 @@ fn a_client_that_leaves_ends_the_request_to_the_api_service() {
     }));
     let mut stream = server.connect();
     stream.write_all(b"GET /api/query HTTP/1.1\r\nHost: a\r\n\r\n").expect("send");
-    arrival.recv().expect("arrived");
+    arrival.recv_timeout(PATIENCE).expect("arrived");
     drop(stream);
     // It blocks until the connection ends.
-    assert!(!end.recv().expect("an end"));
+    assert!(!end.recv_timeout(PATIENCE).expect("an end"));
 }
 
 #[test]
@@ -313,15 +314,17 @@ fn a_request_in_progress_is_answered_before_the_server_stops() {
     let server = Server::start(api(move |mut stream| {
         read_head(&mut stream);
         arrived.send(()).expect("sent");
-        wait.lock().expect("one at a time").recv().expect("go");
+        wait.lock().expect("one at a time").recv_timeout(PATIENCE).expect("go");
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
     }));
     let mut stream = server.connect();
     stream.write_all(b"GET /api/query HTTP/1.1\r\nHost: a\r\n\r\n").expect("send");
-    arrival.recv().expect("arrived");
+    arrival.recv_timeout(PATIENCE).expect("arrived");
     server.signal("TERM");
     // Once it stops, it accepts no connection.
+    let began = Instant::now();
     while TcpStream::connect(server.address).is_ok() {
+        assert!(began.elapsed() < PATIENCE, "it still listens");
         std::thread::yield_now();
     }
     go.send(()).expect("sent");
