@@ -35,8 +35,8 @@ const WRITE_TIME: Duration = Duration::from_secs(60);
 /// How long to wait with another connection if there are too many open files, unless one ends.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// Size of a connection's buffers, and of the largest header of a request.
-const BUFFER_BYTES: usize = 64 << 10;
+/// Size of a connection's buffers, and of the largest header of a request; at least 8 kB.
+pub(crate) const BUFFER_BYTES: usize = 64 << 10;
 
 /// Serves connections until `stop` is notified, then ends those that are idle, and returns once the others have ended.
 /// Those of several ports count together if they have the same `open`.
@@ -59,7 +59,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, open: Arc<Open>
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIME)
-            .max_buf_size(BUFFER_BYTES)
+            .max_buf_size(open.buffer)
             .serve_connection(TokioIo::new(Box::pin(accepted)), service);
         let served = graceful.watch(served);
         let open = open.clone();
@@ -89,10 +89,9 @@ async fn accept(listener: &TcpListener, open: &Open) -> (TcpStream, SocketAddr) 
             // Of the process or the machine; the listener still works.
             Err(error) if is_shortage(&error) => {
                 log::warn!("cannot accept a connection: {error}");
-                if !open.end_one() {
-                    // The end of a connection wakes only one port, and files may be given back without one.
-                    let _ = timeout(RETRY_TIME, open.changed.notified()).await;
-                }
+                open.end_one();
+                // The end of a connection wakes only one port, and files may be given back without one.
+                let _ = timeout(RETRY_TIME, open.changed.notified()).await;
             }
             // The client is gone already.
             Err(_) => {}
@@ -131,6 +130,7 @@ async fn answer(
 #[derive(Debug)]
 pub(crate) struct Open {
     limit: usize,
+    buffer: usize,
     connections: Mutex<Vec<Arc<Connection>>>,
     /// Whenever a connection has ended, or has nothing to do.
     changed: Arc<Notify>,
@@ -142,14 +142,16 @@ struct Connection {
     requests: AtomicUsize,
     /// Whether it has ever sent a request.
     is_proven: AtomicBool,
+    /// Whether it was told to end. Its file is open until it has.
+    is_ending: AtomicBool,
     end: Notify,
     changed: Arc<Notify>,
 }
 
 impl Open {
-    /// At most `limit` connections.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, connections: Mutex::default(), changed: Arc::default() }
+    /// At most `limit` connections, whose buffers have `buffer` bytes each.
+    pub(crate) fn new(limit: usize, buffer: usize) -> Self {
+        Self { limit, buffer, connections: Mutex::default(), changed: Arc::default() }
     }
 
     fn add(&self) -> Arc<Connection> {
@@ -163,14 +165,13 @@ impl Open {
         self.changed.notify_one();
     }
 
-    /// Waits until there are fewer than the limit; ends one if it can.
+    /// Waits until there are fewer than the limit, with those that are ending; ends one if it can.
     async fn make_room(&self) {
         let mut has_waited = false;
         while self.all().len() >= self.limit {
-            if !self.end_one() {
-                self.changed.notified().await;
-                has_waited = true;
-            }
+            self.end_one();
+            self.changed.notified().await;
+            has_waited = true;
         }
         if has_waited {
             // The other port may wait too, and only one of them is woken.
@@ -178,19 +179,22 @@ impl Open {
         }
     }
 
-    /// Ends a connection that waits for its client: if possible, one that never sent a request. Returns false if there is
-    /// none.
-    fn end_one(&self) -> bool {
-        let mut all = self.all();
+    /// Ends a connection that waits for its client, if there is one and none is ending: if possible, one that never sent a
+    /// request.
+    fn end_one(&self) {
+        let all = self.all();
+        if all.iter().any(|connection| connection.is_ending.load(Ordering::SeqCst)) {
+            return;
+        }
         let is_idle = |connection: &Arc<Connection>| connection.requests.load(Ordering::SeqCst) == 0;
         let unproven = |connection: &Arc<Connection>| {
             is_idle(connection) && !connection.is_proven.load(Ordering::SeqCst)
         };
-        let Some(place) = all.iter().position(unproven).or_else(|| all.iter().position(is_idle)) else {
-            return false;
-        };
-        all.remove(place).end.notify_one();
-        true
+        let chosen = all.iter().find(|&it| unproven(it)).or_else(|| all.iter().find(|&it| is_idle(it)));
+        if let Some(connection) = chosen {
+            connection.is_ending.store(true, Ordering::SeqCst);
+            connection.end.notify_one();
+        }
     }
 
     fn all(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Connection>>> {

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::application::Application;
-use crate::connections::{self, MAX_CONNECTIONS, Open};
+use crate::connections::{self, BUFFER_BYTES, MAX_CONNECTIONS, Open};
 use crate::metrics::Metrics;
 use crate::routes::{ServiceState, metrics_routes, routes};
 use crate::settings::Settings;
@@ -52,6 +52,8 @@ pub struct Listen {
     pub port: u16,
     /// Maximum number of connections.
     pub connections: usize,
+    /// Size of a connection's buffers, and of the largest header of a request, in bytes; at least 8 kB.
+    pub buffer: usize,
 }
 
 /// Serves routes without a start-up phase until SIGTERM, SIGINT or SIGQUIT.
@@ -62,7 +64,7 @@ pub(crate) fn serve_routes(listen: &Listen, router: Router) -> Result<(), StartE
         let (listener, address) = bind(&listen.host, listen.port, "HOST or PORT").await?;
         log::info!(address:% = address; "listening");
         let stop = Arc::new(Notify::new());
-        let open = Arc::new(Open::new(listen.connections));
+        let open = Arc::new(Open::new(listen.connections, listen.buffer));
         let mut serving = tokio::spawn(connections::serve(listener, router, open, stop.clone()));
         let name = tokio::select! {
             name = signals.next() => name,
@@ -98,8 +100,8 @@ async fn serve_until_stopped(
 ) -> Result<(), StartError> {
     // First, so that a signal during startup is not lost.
     let mut signals = Signals::new()?;
-    let (stop, stop_metrics, open) =
-        (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Open::new(MAX_CONNECTIONS)));
+    let (stop, stop_metrics) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let open = Arc::new(Open::new(MAX_CONNECTIONS, BUFFER_BYTES));
     let metrics_listener = listen_for_metrics(&service.settings).await?;
     let listener = listen(&service.settings).await?;
     let routes = routes(service.clone());

@@ -25,7 +25,7 @@ use crate::wire;
 const WRITE_TIME: Duration = Duration::from_secs(60);
 
 /// The largest head of an answer, and the largest part of a body in memory, in bytes.
-const BUFFER_BYTES: usize = 64 << 10;
+const BUFFER_BYTES: usize = 16 << 10;
 
 /// How long to wait for the api service.
 #[derive(Debug, Clone, Copy)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::Response;
 use sutra_service::{discard, has_valid_host, identify};
@@ -68,7 +68,7 @@ impl App {
         let own = |response, path| Answer { response, upstream: None, path };
         if let Some(status) = refusal {
             discard(request.into_body());
-            return own(error(status), path);
+            return own(closing(error(status)), path);
         }
         let (head, body) = request.into_parts();
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
@@ -96,7 +96,10 @@ impl App {
                     log::error!("{} {path}: {}", head.method, failure.reason);
                 }
                 let upstream = (status != StatusCode::INTERNAL_SERVER_ERROR).then_some(status);
-                Answer { response: error(status), upstream, path }
+                let response = error(status);
+                // Then the rest of its body may still come.
+                let response = if status.is_client_error() { closing(response) } else { response };
+                Answer { response, upstream, path }
             }
         }
     }
@@ -128,6 +131,12 @@ async fn handle(
     let Answer { mut response, upstream, path } = app.answer(request, client.ip()).await;
     headers::add(&mut response, &path);
     access.finish(response, upstream, &path)
+}
+
+/// Ends the connection after an answer, as nginx does where a client may go on sending what nobody reads.
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Why a request is refused, whatever it leads to.

@@ -32,8 +32,15 @@ use crate::site::Site;
 /// The service's name in `images.toml`.
 const NAME: &str = "client";
 
-/// Maximum number of connections of clients. A few thousand half-open ones leave room for others until their time is up.
-const CONNECTIONS: usize = 2048;
+/// Maximum number of connections of clients. Each may need `BUFFER_BYTES` a few times, and their sum must stay far below the 128 MB
+/// of the Compose file.
+const CONNECTIONS: usize = 512;
+
+/// The largest head of a request, as in nginx, and the size of a connection's buffers, in bytes.
+const BUFFER_BYTES: usize = 32 << 10;
+
+/// Open files that are not connections, and some room for those that are being closed.
+const OTHER_FILES: usize = 64;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -61,7 +68,49 @@ fn serve(settings: Settings, folder: &Path) -> ExitCode {
         Ok(site) => site,
         Err(reason) => return report(NAME, &StartError::Environment(reason)),
     };
-    let listen = Listen { host: settings.host.clone(), port: settings.port, connections: CONNECTIONS };
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let connections = CONNECTIONS.min(connections_for(open_files(&limits)));
+    let listen =
+        Listen { host: settings.host.clone(), port: settings.port, connections, buffer: BUFFER_BYTES };
     let level = settings.log_level;
     run_routes(NAME, level, &listen, App::new(settings, site).into_router())
+}
+
+/// How many files the process may open, by the text of `/proc/self/limits`; what is usual where that is unknown.
+fn open_files(limits: &str) -> usize {
+    const USUAL: usize = 1024;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    match line.and_then(|line| line.split_whitespace().next()) {
+        Some("unlimited") => usize::MAX,
+        Some(soft) => soft.parse().unwrap_or(USUAL),
+        None => USUAL,
+    }
+}
+
+/// A forwarded request needs a second file. Idle clients must not take those.
+fn connections_for(files: usize) -> usize {
+    (files.saturating_sub(OTHER_FILES) / 2).max(8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_files_are_left_for_the_api_service() {
+        let limits = |soft: &str| {
+            format!(
+                "Limit  Soft Limit  Hard Limit  Units\nMax open files            {soft}       524288     files\n"
+            )
+        };
+        for (text, expected) in [
+            (limits("1024"), 480),
+            (limits("1048576"), 524_256),
+            (limits("unlimited"), usize::MAX / 2 - 32),
+            (limits("10"), 8),
+            (String::new(), 480),
+        ] {
+            assert_eq!(connections_for(open_files(&text)), expected, "{text}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long addresses are used.
 const VALID: Duration = Duration::from_secs(10);
@@ -19,6 +19,9 @@ const FAILED: Duration = Duration::from_secs(1);
 
 /// Timeout of a lookup.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to wait for the addresses of one kind once there are some of the other: a name server may have no answer for it.
+const OTHER_KIND: Duration = Duration::from_millis(300);
 
 /// After this, a name server is asked again: datagrams get lost.
 const RETRY: Duration = Duration::from_secs(2);
@@ -54,9 +57,9 @@ impl Names {
                 return result.clone();
             }
         }
-        let found = timeout(TIMEOUT, self.look_up(host)).await;
-        let result = found.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
-        let result = result
+        let result = self
+            .look_up(host)
+            .await
             .and_then(|found| if found.is_empty() { Err("it has no address".to_owned()) } else { Ok(found) });
         *last = Some((Instant::now(), result.clone()));
         result
@@ -65,7 +68,9 @@ impl Names {
     async fn look_up(&self, host: &str) -> Addresses {
         match self.server {
             None => {
-                let found = lookup_host((host, 0)).await.map_err(|error| error.to_string())?;
+                let found = timeout(TIMEOUT, lookup_host((host, 0))).await;
+                let found = found.map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))?;
+                let found = found.map_err(|error| error.to_string())?;
                 let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
                 addresses.dedup();
                 Ok(addresses)
@@ -88,14 +93,17 @@ async fn ask(server: SocketAddr, host: &str) -> Addresses {
     for kind in [TYPE::A, TYPE::AAAA] {
         open.push(Query::new(host, kind)?);
     }
-    let mut found = Vec::new();
+    let mut found: Vec<IpAddr> = Vec::new();
+    // An error counts only if the other kind has no address: some name servers know IPv4 only.
+    let mut failure = None;
+    let mut end = Instant::now() + TIMEOUT;
     let mut buffer = vec![0; MAX_ANSWER];
-    while !open.is_empty() {
+    while !open.is_empty() && Instant::now() < end {
         for query in &open {
             socket.send(&query.bytes).await.map_err(text)?;
         }
         let retry = Instant::now() + RETRY;
-        while let Ok(received) = tokio::time::timeout_at(retry, socket.recv(&mut buffer)).await {
+        while let Ok(received) = timeout_at(retry.min(end), socket.recv(&mut buffer)).await {
             let length = received.map_err(text)?;
             // What nobody asked for is ignored: anyone can send a datagram.
             let answered = open
@@ -104,11 +112,23 @@ async fn ask(server: SocketAddr, host: &str) -> Addresses {
                 .find_map(|(place, query)| Some((place, query.read(buffer.get(..length)?)?)));
             if let Some((place, addresses)) = answered {
                 open.remove(place);
-                found.extend(addresses?);
+                match addresses {
+                    Ok(addresses) => found.extend(addresses),
+                    Err(reason) => failure = Some(reason),
+                }
+                if !found.is_empty() {
+                    end = end.min(Instant::now() + OTHER_KIND);
+                }
             }
             if open.is_empty() {
                 break;
             }
+        }
+    }
+    if found.is_empty() {
+        let silence = (!open.is_empty()).then(|| format!("no answer within {} s", TIMEOUT.as_secs()));
+        if let Some(reason) = failure.or(silence) {
+            return Err(reason);
         }
     }
     // IPv4 first, whichever answer came first.

@@ -5,6 +5,16 @@ use super::*;
 
 /// Answers every question with these records, and before that with what nobody asked for. Returns its address.
 async fn server(code: RCODE, v4: &'static [[u8; 4]], v6: &'static [u128]) -> SocketAddr {
+    server_of_kinds(Some(code), v4, Some(code), v6).await
+}
+
+/// The same with a code for each kind, or `None` for no answer.
+async fn server_of_kinds(
+    v4_code: Option<RCODE>,
+    v4: &'static [[u8; 4]],
+    v6_code: Option<RCODE>,
+    v6: &'static [u128],
+) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let address = socket.local_addr().expect("an address");
     tokio::spawn(async move {
@@ -13,6 +23,8 @@ async fn server(code: RCODE, v4: &'static [[u8; 4]], v6: &'static [u128]) -> Soc
             let query = Packet::parse(&buffer[..length]).expect("a query");
             let question = query.questions[0].clone();
             let mut answer = Packet::new_reply(query.id());
+            let code = if question.qtype == QTYPE::TYPE(TYPE::A) { v4_code } else { v6_code };
+            let Some(code) = code else { continue };
             *answer.rcode_mut() = code;
             let record = |data| ResourceRecord::new(question.qname.clone(), CLASS::IN, 1, data);
             match question.qtype {
@@ -52,6 +64,24 @@ async fn errors_of_a_name_server_are_reported() {
         let reason = names.addresses("sutra-api").await.expect_err("no address");
         assert!(reason.contains(expected), "{reason}");
     }
+}
+
+#[tokio::test]
+async fn addresses_of_one_kind_are_enough() {
+    let v4: &[[u8; 4]] = &[[10, 0, 0, 7]];
+    for code in [Some(RCODE::NameError), Some(RCODE::ServerFailure), Some(RCODE::NotImplemented), None] {
+        let found = Names::new(Some(server_of_kinds(Some(RCODE::NoError), v4, code, &[]).await));
+        assert_eq!(found.addresses("sutra-api").await, Ok(vec![[10, 0, 0, 7].into()]), "{code:?}");
+        let found = Names::new(Some(server_of_kinds(code, &[], Some(RCODE::NoError), &[1]).await));
+        assert_eq!(found.addresses("sutra-api").await, Ok(vec![Ipv6Addr::LOCALHOST.into()]), "{code:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_for_one_kind_is_reported_if_the_other_has_no_address() {
+    let server = server_of_kinds(Some(RCODE::NoError), &[], Some(RCODE::ServerFailure), &[]).await;
+    let reason = Names::new(Some(server)).addresses("sutra-api").await.expect_err("no address");
+    assert!(reason.contains("ServerFailure"), "{reason}");
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use tempfile::TempDir;
 /// More than any time that the server waits in these tests.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sutra-client");
+
 pub const PAGE: &str = "<!doctype html><title>Sutra</title>";
 pub const SCRIPT: &str = "console.log('a script that is long enough to be compressed');";
 
@@ -48,7 +50,7 @@ pub fn site() -> TempDir {
 }
 
 pub fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sutra-client"));
+    let mut command = Command::new(PROGRAM);
     command.args(arguments).env_clear().envs(environment.iter().copied());
     command
 }
@@ -60,9 +62,22 @@ impl Server {
     }
 
     pub fn with(environment: &[(&str, &str)]) -> Self {
+        Self::run(Command::new(PROGRAM), environment)
+    }
+
+    /// The same in a process that may open this many files.
+    pub fn with_open_files(api: SocketAddr, files: usize) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), PROGRAM]);
+        Self::run(command, &[("API_URL", &format!("http://{api}"))])
+    }
+
+    fn run(mut command: Command, environment: &[(&str, &str)]) -> Self {
         let folder = site();
-        let path = folder.path().to_str().expect("UTF-8");
-        let mut child = command(&[path], environment)
+        let mut child = command
+            .arg(folder.path())
+            .env_clear()
+            .envs(environment.iter().copied())
             .envs([("HOST", "127.0.0.1"), ("PORT", "0"), ("LOG_LEVEL", "info")])
             .stdout(Stdio::piped())
             .spawn()
@@ -95,10 +110,21 @@ impl Server {
 
     /// Sends these bytes and reads until the server closes the connection.
     pub fn raw(&self, bytes: &[u8]) -> String {
+        self.exchange(bytes, false)
+    }
+
+    /// The same, but sends nothing after these bytes: the server may take that for a client that is gone.
+    pub fn raw_to_end(&self, bytes: &[u8]) -> String {
+        self.exchange(bytes, true)
+    }
+
+    fn exchange(&self, bytes: &[u8], is_end: bool) -> String {
         let mut stream = self.connect();
         // The server may close the connection before it has read everything.
         let _ = stream.write_all(bytes);
-        let _ = stream.shutdown(Shutdown::Write);
+        if is_end {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()
