@@ -191,7 +191,7 @@ class Dependency:
             self.state = "timeout"
             message = f"{self.name} at {self._url} did not answer within {deadline_s:g} s; try again or check its log"
             raise self._counted(ServiceError(504, f"{self.name}_timeout", message)) from None
-        except (ConnectionResetError, BrokenPipeError, h11.ProtocolError) as error:
+        except (ConnectionResetError, BrokenPipeError, h11.RemoteProtocolError) as error:
             raise self._failed(f"sent an incomplete or invalid answer ({type(error).__name__})") from None
         except OSError as error:
             self.state = "unreachable"

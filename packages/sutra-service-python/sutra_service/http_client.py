@@ -7,7 +7,7 @@ leave out: services talk plain HTTP to each other.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +19,13 @@ READ_BYTES = 65536
 MAX_HEAD_BYTES = 100 * 1024
 MAX_CONNECTIONS = 64
 MAX_IDLE = 8
-# Shorter than uvicorn's five seconds, so that the other side never closes a connection just as it is reused.
+# Shorter than uvicorn's five seconds, so that the other side rarely closes a connection just as it is reused. It may
+# still do so: when it stops, or to make room for other clients.
 KEEP_ALIVE_S = 4.0
 # RFC 8305: how long to wait for one address of a host before trying the next as well.
 NEXT_ADDRESS_S = 0.25
+# RFC 9110, 9.2.2: methods that may be sent again if the service may have carried them out.
+REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,52 @@ class Response:
     body: AsyncIterator[bytes]
 
 
+class _Reader(asyncio.StreamReader):
+    """Hands out what has arrived before it ends with the error of a connection; StreamReader drops it."""
+
+    error: Exception | None = None
+
+    def set_exception(self, exc: Exception) -> None:
+        self.error = exc
+        self.feed_eof()
+
+    async def next(self) -> bytes:
+        """Some bytes, or none at the end. Raises OSError if the connection failed."""
+        data = await self.read(READ_BYTES)
+        if not data and self.error is not None:
+            raise self.error
+        return data
+
+
 class Connection:
     """A connection. Its methods raise OSError or h11.ProtocolError if it fails or the answer is incomplete."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._next_read: asyncio.Task[bytes] | None = None
         self._idle_since = 0.0
+        # Whether anything of the answer to the current request has arrived.
+        self.is_answered = False
 
     @classmethod
     async def open(cls, host: str, port: int) -> "Connection":
         """Connect to the first address of `host` that accepts. Raises OSError if none does."""
-        return cls(*await asyncio.open_connection(host, port, happy_eyeballs_delay=NEXT_ADDRESS_S))
+        loop = asyncio.get_running_loop()
+        reader = _Reader()
+        transport, protocol = await loop.create_connection(
+            lambda: asyncio.StreamReaderProtocol(reader), host, port, happy_eyeballs_delay=NEXT_ADDRESS_S
+        )
+        return cls(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+    def begin(self, *events: h11.Event) -> None:
+        """Send parts of a request without waiting for it, so that the answer is read meanwhile."""
+        self._writer.write(b"".join([self._protocol.send(event) or b"" for event in events]))
 
     async def send(self, *events: h11.Event) -> None:
-        """Send parts of a request."""
-        self._writer.write(b"".join([self._protocol.send(event) or b"" for event in events]))
+        """Send parts of a request; returns when the next may follow."""
+        self.begin(*events)
         await self._writer.drain()
 
     async def response(self) -> Response:
@@ -69,7 +100,9 @@ class Connection:
     async def _event(self) -> Any:
         while (event := self._protocol.next_event()) is h11.NEED_DATA:
             reading, self._next_read = self._next_read, None
-            self._protocol.receive_data(await (reading or self._reader.read(READ_BYTES)))
+            data = await (reading or self._reader.next())
+            self.is_answered = self.is_answered or bool(data)
+            self._protocol.receive_data(data)
         if isinstance(event, h11.ConnectionClosed):
             raise ConnectionResetError("closed without an answer")
         return event
@@ -78,9 +111,12 @@ class Connection:
         """Prepare for another request. Returns False if the request or answer is incomplete, or either side closes."""
         if (self._protocol.our_state, self._protocol.their_state) != (h11.DONE, h11.DONE):
             return False
+        if self._writer.transport.get_write_buffer_size():
+            return False
         self._protocol.start_next_cycle()
         # Between requests, anything that arrives, usually the end of the connection, makes it unusable.
-        self._next_read = asyncio.create_task(self._reader.read(READ_BYTES))
+        self._next_read = asyncio.create_task(self._reader.next())
+        self.is_answered = False
         self._idle_since = time.monotonic()
         return not self._protocol.trailing_data[0]
 
@@ -101,7 +137,11 @@ class Connection:
 
 
 class Pool:
-    """Connections to the service at `url`, at most MAX_CONNECTIONS at a time."""
+    """Connections to the service at `url`, at most MAX_CONNECTIONS at a time.
+
+    Uploads have connections of their own (see streaming.py), which are not counted: they last as long as a slow client
+    takes, and other requests would wait for them.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -129,6 +169,8 @@ class Pool:
     ) -> AsyncGenerator[Response]:
         """Send a request, and yield the answer; the connection is reused if the answer was read to its end.
 
+        The answer is read while the body is sent: a service that refuses a body may close the connection.
+        A request whose method is REPEATABLE is sent once more if a reused connection ends before the answer begins.
         `wait_s` limits each wait for the other side; then, and also in the body, TimeoutError is raised.
         """
         length = [] if content is None else [("Content-Length", str(len(content)))]
@@ -138,14 +180,22 @@ class Pool:
         async with asyncio.timeout(wait_s):
             await self._free.acquire()
         try:
+            rested = self._rested()
             async with asyncio.timeout(wait_s):
-                connection = self._rested() or await Connection.open(self.host, self.port)
+                connection = rested or await self._open()
             try:
-                async with asyncio.timeout(wait_s):
-                    # A service that refuses a body may close the connection; its answer counts.
-                    with suppress(ConnectionError):
-                        await connection.send(*parts, h11.EndOfMessage())
-                    response = await connection.response()
+                connection.begin(*parts, h11.EndOfMessage())
+                try:
+                    async with asyncio.timeout(wait_s):
+                        response = await connection.response()
+                except (ConnectionError, h11.RemoteProtocolError):
+                    if rested is None or rested.is_answered or method not in REPEATABLE:
+                        raise
+                    connection.close()
+                    async with asyncio.timeout(wait_s):
+                        connection = await self._open()
+                        connection.begin(*parts, h11.EndOfMessage())
+                        response = await connection.response()
                 yield Response(response.status, response.headers, _each_within(response.body, wait_s))
             finally:
                 if len(self._idle) < MAX_IDLE and connection.rest():
@@ -154,6 +204,9 @@ class Pool:
                     connection.close()
         finally:
             self._free.release()
+
+    async def _open(self) -> Connection:
+        return await Connection.open(self.host, self.port)
 
     def _rested(self) -> Connection | None:
         fresh = []

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import fake_service
+import h11
 import pytest
 
 from sutra_service.dependency import Dependency
@@ -275,3 +276,9 @@ def test_exchange_limits_the_size_of_the_answer(fake: fake_service.FakeService) 
     error, state = use(fake.url, lambda hybrid: hybrid.exchange("GET", "/health", max_bytes=1000))
     assert (error.code, state) == ("hybrid_failed", "failed")
     assert "more than 1000 bytes" in error.detail
+
+
+def test_an_invalid_request_of_our_own_is_not_blamed_on_the_service(fake: fake_service.FakeService) -> None:
+    with pytest.raises(h11.LocalProtocolError):
+        use(fake.url, lambda hybrid: hybrid.call("GET", "/a b"))
+    assert not fake.requests

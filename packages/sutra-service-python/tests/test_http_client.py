@@ -208,16 +208,85 @@ def test_the_answer_to_a_refused_body_is_read() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
-        await writer.drain()
-        await reader.read()
+        # The rest of the body is not read: this resets the connection.
         writer.close()
 
     async def inside() -> None:
         async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listener:
             pool = Pool(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
-            assert await get(pool, content=b"x" * 1_000_000) == (413, b"no")
+            # More than the buffers of sockets hold.
+            assert await get(pool, content=b"x" * 20_000_000) == (413, b"no")
 
     run(inside())
+
+
+def test_an_answer_before_the_end_of_the_body_is_read() -> None:
+    async def inside() -> None:
+        waiting = asyncio.Event()
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+            await waiting.wait()
+            writer.close()
+
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listener:
+            pool = Pool(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+            assert await get(pool, content=b"x" * 20_000_000) == (413, b"no")
+            assert not pool._idle, "part of the body is still to be sent"
+            waiting.set()
+
+    run(inside())
+
+
+def test_what_arrived_before_a_reset_is_read() -> None:
+    async def inside() -> None:
+        reader = http_client._Reader()
+        reader.feed_data(b"ok")
+        reader.set_exception(ConnectionResetError("reset"))
+        assert await reader.next() == b"ok"
+        with pytest.raises(ConnectionResetError, match="reset"):
+            await reader.next()
+
+    run(inside())
+
+
+class ClosesWhenReused:
+    """Closes its first connection at the second request, after sending `start`."""
+
+    def __init__(self, start: bytes = b"") -> None:
+        self.start = start
+        self.requests = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readline():
+            await reader.readuntil(b"\r\n\r\n")
+            self.requests += 1
+            writer.write(self.start if self.requests == 2 else OK)
+            if self.requests == 2:
+                break
+        writer.close()
+
+
+@pytest.mark.parametrize(("content", "start"), [(b"", b""), (None, b"HTTP/1.1 200 OK\r\n")])
+def test_only_a_request_that_may_be_repeated_and_has_no_answer_is_sent_again(
+    content: bytes | None, start: bytes
+) -> None:
+    async def inside(server: ClosesWhenReused, content: bytes | None, expected: type[Exception] | None) -> None:
+        async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listener:
+            pool = Pool(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+            assert await get(pool) == (200, b"ok")
+            if expected is None:
+                assert await get(pool, content=content) == (200, b"ok")
+            else:
+                with pytest.raises((expected, ConnectionError)):
+                    await get(pool, content=content)
+            pool.close()
+
+    again, not_again = ClosesWhenReused(), ClosesWhenReused(start)
+    run(inside(again, None, None))
+    run(inside(not_again, content, h11.RemoteProtocolError))
+    assert (again.requests, not_again.requests) == (3, 2)
 
 
 @pytest.mark.parametrize(
