@@ -100,9 +100,10 @@ fn trials() -> BTreeSet<String> {
 /// have.
 fn listing(image: &str) -> BTreeSet<String> {
     let id = said(&["create", "--network", "none", image, "x"]);
-    let export = Command::new("docker").args(["export", &id]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut export = Command::new("docker").args(["export", &id]).stdout(Stdio::piped()).spawn().unwrap();
     let list = ["--numeric-owner", "--full-time", "-tvf", "-"];
-    let output = Command::new("tar").args(list).stdin(export.stdout.unwrap()).output().unwrap();
+    let output = Command::new("tar").args(list).stdin(export.stdout.take().unwrap()).output().unwrap();
+    assert!(export.wait().unwrap().success() && output.status.success());
     said(&["rm", &id]);
     let text = String::from_utf8(output.stdout).unwrap();
     let added = ["dev/", "etc/", "proc/", "sys/", ".dockerenv"];
