@@ -83,6 +83,11 @@ pub fn throwaway_checkout(project: &str) -> String {
     of_project(project, "checkout")
 }
 
+/// Whether a label says how the image was built. It is not true of an image with other contents.
+pub fn is_of_build(label: &str, project: &str) -> bool {
+    label == REVISION || label.starts_with(&of_project(project, ""))
+}
+
 fn of_project(project: &str, name: &str) -> String {
     format!("{project}.images.{name}")
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use engine::flat_image::{FlatImage, FlatPath};
+use engine::labels;
 use host::failure::{Failure, FailureClass};
 
 /// What ends the list of paths.
@@ -13,11 +14,16 @@ const END: &str = "END-OF-PATHS";
 /// Where the shell and tar may be.
 const FOLDERS: [&str; 4] = ["bin", "usr/bin", "usr/local/bin", "sbin"];
 
-/// The Dockerfile. `reference`: the original image.
+/// The Dockerfile. `reference`: the original image, of this project.
 ///
 /// # Errors
 /// When a path has a line break.
-pub fn write(reference: &str, image: &FlatImage, keeps: &dyn Fn(&FlatPath<'_>) -> bool) -> Result<String> {
+pub fn write(
+    reference: &str,
+    project: &str,
+    image: &FlatImage,
+    keeps: &dyn Fn(&FlatPath<'_>) -> bool,
+) -> Result<String> {
     let kept: Vec<FlatPath<'_>> = image.paths().filter(|path| keeps(path) && !path.path.is_empty()).collect();
     if let Some(path) = kept.iter().find(|path| path.path.contains('\n')) {
         let what =
@@ -47,19 +53,20 @@ pub fn write(reference: &str, image: &FlatImage, keeps: &dyn Fn(&FlatPath<'_>) -
          tar -C /kept{attributes} --numeric-owner -xpf /kept.tar\n\
          FROM scratch\nCOPY --from=kept /kept/ /\n"
     )?;
-    configuration(&mut out, &image.config()["config"])?;
+    configuration(&mut out, &image.config()["config"], project)?;
     Ok(out)
 }
 
 /// The instructions of a configuration (OCI image specification, `config`).
-fn configuration(out: &mut String, config: &Value) -> Result<()> {
+fn configuration(out: &mut String, config: &Value, project: &str) -> Result<()> {
     let text = |key: &str| config[key].as_str().filter(|text| !text.is_empty());
     let keys = |key: &str| config[key].as_object().into_iter().flatten().map(|(key, _)| key.as_str());
     for line in config["Env"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         writeln!(out, "ENV {name}={}", quoted(value))?;
     }
-    for (name, value) in config["Labels"].as_object().into_iter().flatten() {
+    let labels = config["Labels"].as_object().into_iter().flatten();
+    for (name, value) in labels.filter(|(name, _)| !labels::is_of_build(name, project)) {
         writeln!(out, "LABEL {}={}", quoted(name), quoted(value.as_str().unwrap_or_default()))?;
     }
     if let Some(folder) = text("WorkingDir") {
@@ -137,7 +144,7 @@ mod tests {
     fn the_configuration_becomes_instructions() {
         let config = json!({
             "Env": ["PATH=/bin", "QUOTE=a \"b\" $c"],
-            "Labels": {"a.b": "c"},
+            "Labels": {"a.b": "c", "shop.images.fingerprint": "0", "org.opencontainers.image.revision": "0"},
             "WorkingDir": "/app",
             "ExposedPorts": {"80/tcp": {}},
             "Volumes": {"/data": {}},
@@ -148,7 +155,7 @@ mod tests {
             "Cmd": null,
         });
         let mut out = String::new();
-        configuration(&mut out, &config).unwrap();
+        configuration(&mut out, &config, "shop").unwrap();
         let expected = "ENV PATH=\"/bin\"\nENV QUOTE=\"a \\\"b\\\" \\$c\"\nLABEL \"a.b\"=\"c\"\nWORKDIR /app\nEXPOSE 80/tcp\n\
             VOLUME [\"/data\"]\nUSER 65532:65532\nSTOPSIGNAL SIGQUIT\n\
             HEALTHCHECK --interval=2500ms --retries=3 CMD [\"x\",\"--check\"]\nENTRYPOINT [\"/x\"]\n";

@@ -186,7 +186,8 @@ pub fn run(manifest: &Manifest, request: &DietRequest<'_>, context: &Context) ->
         stays: findings.stays(),
         unproven,
     };
-    let dockerfile = dockerfile::write(&image.reference, &flat, &|path| selection.keeps(path))?;
+    let dockerfile =
+        dockerfile::write(&image.reference, &manifest.project, &flat, &|path| selection.keeps(path))?;
     Ok(Diet { report, dockerfile })
 }
 

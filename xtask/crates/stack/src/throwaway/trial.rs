@@ -1,6 +1,5 @@
 //! Trials of one service's image: a throwaway stack in which this image is another, its probes, and parity with the untouched image.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -15,7 +14,7 @@ use crate::probes::plan::{ProbeGroup, ProbePlan};
 use crate::probes::report::{ProbeOutcome, ProbeVerdict};
 use crate::probes::secrecy;
 use crate::throwaway::images::StackImages;
-use crate::throwaway::stack::{ThrowawayStack, dependency_closures};
+use crate::throwaway::stack::ThrowawayStack;
 use engine::context::Context;
 use host::failure::{Failure, FailureClass};
 use host::program::PROGRAM;
@@ -65,7 +64,7 @@ impl<'m> TrialPlan<'m> {
     /// The probes of a service, and the scenarios that ask it. `images`: those of the other services.
     ///
     /// # Errors
-    /// When Compose cannot read its file, or docker fails.
+    /// When docker fails.
     pub fn new(
         manifest: &'m Manifest,
         service: &'m Service,
@@ -73,35 +72,28 @@ impl<'m> TrialPlan<'m> {
         deadline: Duration,
         context: &Context,
     ) -> Result<TrialPlan<'m>> {
-        let scenarios = asking(manifest, service);
-        let closures = dependency_closures(manifest, context)?;
-        let mut names = BTreeSet::from([service.name.as_str()]);
         let own = ProbeGroup { name: service.name.clone(), probes: service.probes.iter().collect() };
         let (mut groups, mut left_out) = (vec![own], Vec::new());
-        for scenario in scenarios {
-            let asked: BTreeSet<&str> = scenario.steps.iter().map(|step| step.service.as_str()).collect();
-            let started: BTreeSet<&str> = asked
-                .iter()
-                .flat_map(|name| closures.get(*name).into_iter().flatten().map(String::as_str).chain([*name]))
-                .collect();
-            let of = |one: &&Service| started.contains(one.name.as_str()) && one.name != service.name;
-            let needed: Vec<String> = manifest.services.iter().filter(of).map(|one| images.of(one)).collect();
+        let mut services = vec![service];
+        let scenarios = asking(manifest, service);
+        if !scenarios.is_empty() {
+            // A scenario is written for the whole stack, as in `test`.
+            let others = manifest.services.iter().filter(|other| other.name != service.name);
+            let needed: Vec<String> = others.map(|other| images.of(other)).collect();
             let found = context.docker.inspect(&needed)?;
-            match needed.iter().find(|image| !found.contains_key(*image)) {
-                Some(missing) => {
-                    left_out.push((scenario.name.clone(), format!("image not found: {missing}")))
-                }
-                None => {
-                    groups.push(ProbeGroup {
-                        name: scenario.name.clone(),
-                        probes: scenario.steps.iter().collect(),
-                    });
-                    names.extend(asked);
+            let missing = needed.iter().find(|image| !found.contains_key(*image));
+            if missing.is_none() {
+                services = manifest.services.iter().collect();
+            }
+            for scenario in scenarios {
+                let (name, probes) = (scenario.name.clone(), scenario.steps.iter().collect());
+                match missing {
+                    Some(missing) => left_out.push((name, format!("image not found: {missing}"))),
+                    None => groups.push(ProbeGroup { name, probes }),
                 }
             }
         }
         groups.retain(|group| !group.probes.is_empty());
-        let services = manifest.services.iter().filter(|one| names.contains(one.name.as_str())).collect();
         let plan = ProbePlan { manifest, services, groups };
         Ok(TrialPlan { manifest, service, images, deadline, plan, left_out })
     }
