@@ -52,7 +52,9 @@ impl Docker {
         // From here on, dropping it removes it.
         let trial = TrialImage { reference, bytes, docker: self.clone() };
         let own = format!("/proc/{}/fd/{}", std::process::id(), archive.as_raw_fd());
-        self.cmd(["load", "--quiet"]).stdin_file(PathBuf::from(own)).read()?;
+        // Ctrl-C waits for its end: the engine may complete a load whose client has gone, after the image was removed.
+        self.cmd(["load", "--quiet"]).stdin_file(PathBuf::from(own)).apart().read()?;
+        check()?;
         Ok(trial)
     }
 
