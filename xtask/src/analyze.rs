@@ -46,7 +46,7 @@ pub struct Args {
     /// Also write a bill of materials (CycloneDX 1.6, JSON) to this file; `-` prints it instead of the analysis
     #[arg(long, value_name = "FILE")]
     sbom: Option<PathBuf>,
-    /// Show instead how much of it `trace` saw opened, by owner
+    /// Show how much of it was opened during `trace`, by owner
     #[arg(long, conflicts_with = "sbom")]
     used: bool,
 }

@@ -30,7 +30,7 @@ pub struct Args {
     /// Tag; `latest-optimized` means `latest` [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
-    /// Also try to remove files that are opened during the start only
+    /// Also try to remove files that are opened only during the start
     #[arg(long)]
     aggressive: bool,
     /// Write the Dockerfile of the proven image to this file; `-` prints it instead of the report
@@ -59,7 +59,7 @@ Each trial starts a throwaway stack and sends the probes of the service, and
 the scenarios that ask it. The other services run their optimized images.
 Needs root and an engine on this machine, as `trace` does. It changes no file.";
 
-/// Puts one image on a diet and prints the result.
+/// Finds the files that an image can do without, and prints the result.
 ///
 /// # Errors
 /// Wrong usage, a machine that cannot trace, a missing image, and probes that fail on the untouched image or are flaky.

@@ -13,7 +13,7 @@ use model::platform::Platform;
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
-    /// Service; its shipped image has accepted sizes
+    /// Service whose shipped image has accepted sizes
     #[arg(value_name = "SERVICE")]
     service: String,
     /// An edition [default: $SUTRA_EDITION, else the first]
@@ -22,13 +22,13 @@ pub struct Args {
     /// A platform, such as linux/arm64 [default: the only one in the lock]
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<String>,
-    /// Explain the change that a commit belongs to [default: the largest]
+    /// Explain the change that includes this commit [default: the largest]
     #[arg(long, value_name = "REV")]
     commit: Option<String>,
-    /// Build commits between the two sizes to find the one that moved it: at most 2 + log2 of their number, and those that do not build
+    /// Build commits between the two sizes to find the one that moved it: at most 2 + log2(N) builds, plus those that fail
     #[arg(long)]
     build: bool,
-    /// Tag of images that sizes of packages are taken from [default: $SUTRA_VERSION, else latest]
+    /// Tag of the images from which package sizes are read [default: $SUTRA_VERSION, else latest]
     #[arg(long)]
     tag: Option<String>,
     /// Output format
@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 const HELP: &str = "Examples:
-  # List the accepted sizes of a service, and what changed with the largest step
+  # List the accepted sizes of a service, and explain the largest change
   cargo xtask when embedding
   # Explain another change
   cargo xtask when embedding --commit v1.2

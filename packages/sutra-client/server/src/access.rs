@@ -1,4 +1,4 @@
-//! One line for each request, with the fields that nginx logs.
+//! The access log: one line per request, with the fields that nginx logs.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use serde_json::{Map, Value};
 
-/// The status that nginx logs if the client is gone before there is an answer.
+/// The status that nginx logs if the client disconnects before the response.
 const CLIENT_GONE: u16 = 499;
 
-/// A request; logged when it is dropped, which is after the last byte of the answer or when the client is gone.
+/// A request. Logged when dropped: after the last byte of the response, or when the client disconnects.
 #[derive(Debug)]
 pub(crate) struct Access {
     began: Instant,
@@ -31,7 +31,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// `path` is shown instead of the query, which may contain user input.
+    /// Only `path` is logged: the query may contain user input.
     pub(crate) fn new(request: &Request, client: IpAddr, path: &str) -> Self {
         let user_agent = request.headers().get(USER_AGENT).map(|value| value.as_bytes());
         Self {
@@ -47,7 +47,7 @@ impl Access {
         }
     }
 
-    /// The answer with a body that counts its bytes and logs the request at its end.
+    /// Wraps the response's body to count its bytes and log the request at the end.
     pub(crate) fn finish(mut self, response: Response, upstream: Option<StatusCode>, path: &str) -> Response {
         self.status = response.status().as_u16();
         self.upstream = upstream;
@@ -58,7 +58,7 @@ impl Access {
 
 impl Drop for Access {
     fn drop(&mut self) {
-        // Successful health checks are not worth a line.
+        // Successful health checks are not logged.
         if self.path == "/health" && self.status == 200 {
             return;
         }

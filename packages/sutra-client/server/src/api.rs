@@ -1,4 +1,4 @@
-//! The client for the api service: plain HTTP/1.1, one connection for each request, as nginx has. A new connection is never stale.
+//! The client for the api service: plain HTTP/1.1, one connection per request, as in nginx. A new connection is never stale.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,18 +21,18 @@ use crate::names::Names;
 use crate::upload::{Progress, Upload};
 use crate::wire;
 
-/// How long the api service may accept nothing of a body.
+/// How long the api service may stop reading a request body.
 const WRITE_TIME: Duration = Duration::from_secs(60);
 
-/// The largest head of an answer, and the largest part of a body in memory, in bytes.
+/// Maximum bytes of a response's head, and of a body's buffered part.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// How long to wait for the api service.
+/// Timeouts of the api service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// For a connection to one of its addresses.
+    /// For connecting to one of its addresses.
     pub connect: Duration,
-    /// For an answer, and for each part of it.
+    /// For the response's head, and for each part of its body.
     pub read: Duration,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Api {
     names: Names,
 }
 
-/// Why there is no answer. The reason is for the log.
+/// Why a request failed. The reason is for the log.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub status: StatusCode,
@@ -68,7 +68,7 @@ impl Api {
         Self { address, names }
     }
 
-    /// Sends a request to this path and query, and passes the answer on once it has begun.
+    /// Sends a request to this path and query. Returns the response as soon as its head has arrived.
     pub(crate) async fn forward(
         &self,
         request: &Parts,
@@ -97,7 +97,7 @@ impl Api {
             http1::Builder::new().max_buf_size(BUFFER_BYTES).handshake(TokioIo::new(Box::pin(stream))).await;
         let (mut sender, connection) =
             handshake.map_err(|error| Failure::new(StatusCode::BAD_GATEWAY, error.to_string()))?;
-        // Its errors also end the request or the answer.
+        // Connection errors also fail the request or the response body.
         let connection = Connection(tokio::spawn(async move {
             let _ = connection.await;
         }));
@@ -116,7 +116,7 @@ impl Api {
         Ok(passed_on(answer, patience, connection))
     }
 
-    /// Tries all addresses, as each container of a service may have one.
+    /// Tries all addresses: a service may have several containers, each with its own.
     async fn connect(&self, address: &Address, limit: Duration) -> Result<TcpStream, Failure> {
         let Address { host, port, .. } = address;
         let bad_gateway = |reason: String| Failure::new(StatusCode::BAD_GATEWAY, reason);

@@ -1,4 +1,4 @@
-//! Answers requests: the page's files, the health, and what the api service answers.
+//! Handles requests: serves the page's files and the health check, and forwards the rest to the api service.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,32 +23,32 @@ use crate::site::{INDEX, Site};
 use crate::upload::Upload;
 use crate::{files, headers};
 
-/// The largest body, except for files. The api service has its own, lower limit with its own error.
+/// Maximum size of a body, except for files. The api service has its own, lower limit with its own error.
 const MAX_BODY: u64 = 16 << 20;
 
-/// The longest path and query, in bytes.
+/// Maximum length of path and query, in bytes.
 const MAX_TARGET: usize = 8 << 10;
 
-/// Longer than any deadline of the api service, whose error says more: teaching has 120 s by default. The page waits a little
-/// longer still.
+/// Longer than any deadline of the api service (120 s for teaching by default), because its own errors say more. The page waits
+/// slightly longer.
 const USUAL: Patience = Patience { connect: Duration::from_secs(3), read: Duration::from_secs(135) };
 
-/// For the health of the api service.
+/// For the health check of the api service.
 const SHORT: Patience = Patience { connect: Duration::from_secs(2), read: Duration::from_secs(5) };
 
-/// What requests share.
+/// State shared by all requests.
 #[derive(Debug)]
 pub(crate) struct App {
     site: Site,
     api: Api,
 }
 
-/// An answer, and what is known about it.
+/// A response and what the access log needs.
 struct Answer {
     response: Response,
-    /// The status of the api service, if it was asked.
+    /// The status that the api service returned, if the request was forwarded.
     upstream: Option<StatusCode>,
-    /// The path of the answer: that of the page where a file has none of its own.
+    /// The path that was served: that of the page if no file matches.
     path: String,
 }
 
@@ -91,20 +91,20 @@ impl App {
             }
             Err(failure) => {
                 let status = failure.status;
-                // Otherwise the client is at fault.
+                // Other errors are the client's fault.
                 if status.is_server_error() {
                     log::error!("{} {path}: {}", head.method, failure.reason);
                 }
                 let upstream = (status != StatusCode::INTERNAL_SERVER_ERROR).then_some(status);
                 let response = error(status);
-                // Then the rest of its body may still come.
+                // The rest of the client's body may still arrive.
                 let response = if status.is_client_error() { closing(response) } else { response };
                 Answer { response, upstream, path }
             }
         }
     }
 
-    /// What this server answers itself, and the path of the answer.
+    /// A response of this server itself, and the path that was served.
     fn own(&self, route: Route, path: String, head: &Parts) -> (Response, String) {
         let found = match route {
             Route::Health => Some((self.site.health(), path.clone())),
@@ -133,19 +133,19 @@ async fn handle(
     access.finish(response, upstream, &path)
 }
 
-/// Ends the connection after an answer, as nginx does where a client may go on sending what nobody reads.
+/// Closes the connection after a response, as nginx does when the client may keep sending an unread body.
 fn closing(mut response: Response) -> Response {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// Why a request is refused, whatever it leads to.
+/// The status of requests that are refused on every route.
 fn refusal(request: &Request, path: Option<&str>) -> Option<StatusCode> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > MAX_TARGET {
         return Some(StatusCode::URI_TOO_LONG);
     }
-    // Both may not show what other headers hide from scripts, and nothing here needs them.
+    // TRACE could reveal headers that are hidden from scripts; neither method is needed.
     if [Method::TRACE, Method::CONNECT].contains(request.method()) {
         return Some(StatusCode::METHOD_NOT_ALLOWED);
     }
@@ -154,7 +154,7 @@ fn refusal(request: &Request, path: Option<&str>) -> Option<StatusCode> {
     (is_too_large && route(path) != Route::Files).then_some(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
-/// The announced length. hyper has checked that it is a number.
+/// The value of `Content-Length`. hyper has checked that it is a number.
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

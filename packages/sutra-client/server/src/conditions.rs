@@ -1,4 +1,4 @@
-//! Conditional requests and ranges (RFC 9110, sections 13 and 14), as nginx answers them.
+//! Conditional requests and ranges (RFC 9110, sections 13 and 14), handled as nginx does.
 
 use std::ops::Range;
 use std::time::SystemTime;
@@ -6,11 +6,10 @@ use std::time::SystemTime;
 use axum::http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// What identifies the version of a file: its tag and its date, as in the headers of the answer. `None` if the file cannot be
-/// revalidated.
+/// The `ETag` and `Last-Modified` of a file. `None` if the file cannot be revalidated.
 pub(crate) type Validators<'a> = Option<(&'a HeaderValue, &'a HeaderValue)>;
 
-/// The status that the conditions of a request lead to, if not that of the file.
+/// The status if a condition of the request applies: 304 or 412. `None` to send the file.
 pub(crate) fn condition(headers: &HeaderMap, validators: Validators<'_>) -> Option<StatusCode> {
     let (tag, date) = validators?;
     let is_the_version = match lists(headers, IF_MATCH, tag, false) {
@@ -27,7 +26,7 @@ pub(crate) fn condition(headers: &HeaderMap, validators: Validators<'_>) -> Opti
     is_unchanged.then_some(StatusCode::NOT_MODIFIED)
 }
 
-/// `None`, which is before every time, for what is not a date.
+/// `None` if this is not a date. It compares as earlier than every time.
 fn time(date: &HeaderValue) -> Option<SystemTime> {
     httpdate::parse_http_date(date.to_str().ok()?).ok()
 }
@@ -44,10 +43,10 @@ fn lists(headers: &HeaderMap, name: HeaderName, tag: &HeaderValue, weak: bool) -
     Some(values.any(|value| value.to_str().is_ok_and(|list| list.split(',').any(is_it))))
 }
 
-/// The bytes that a request asks for; `None` for the whole file. Several ranges are answered with the whole file.
+/// The requested range of bytes; `None` for the whole file, also if several ranges are requested.
 ///
 /// # Errors
-/// The file has no byte of the range, or the range is malformed.
+/// When the range is outside the file or malformed.
 pub(crate) fn range(
     headers: &HeaderMap,
     validators: Validators<'_>,
@@ -74,7 +73,7 @@ pub(crate) fn range(
     if range.start < range.end { Ok(Some(range)) } else { Err(()) }
 }
 
-/// `None` if it is empty. What is too large is larger than every file.
+/// `None` if empty. A number that is too large becomes one beyond the end of every file.
 fn number(text: &str) -> Result<Option<usize>, ()> {
     let text = text.trim();
     if text.is_empty() {

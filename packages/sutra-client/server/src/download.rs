@@ -1,4 +1,4 @@
-//! The body of the api service's answer: passed on while it arrives.
+//! Streams the body of the api service's response.
 
 use std::io::{Error, ErrorKind};
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
-/// The body of an answer, with the connection that it comes through.
+/// The body of a response, and its connection.
 #[derive(Debug)]
 pub(crate) struct Download {
     body: Incoming,
@@ -29,7 +29,7 @@ impl Drop for Connection {
 }
 
 impl Download {
-    /// Fails if nothing comes for this long.
+    /// The body fails if nothing arrives for `pause`.
     pub(crate) fn new(body: Incoming, pause: Duration, connection: Connection) -> Self {
         Self { body, pause: Pause::new(pause), _connection: connection }
     }
@@ -63,7 +63,7 @@ impl Body for Download {
     }
 }
 
-/// A bound on the time between two parts of a body. It only runs while a part is waited for.
+/// Timeout between two parts of a body. Runs only while the body is pending.
 #[derive(Debug)]
 pub(crate) struct Pause {
     limit: Duration,
@@ -75,7 +75,7 @@ impl Pause {
         Self { limit, timer: None }
     }
 
-    /// To be called after each poll of the body: whether it has taken too long.
+    /// Whether the timeout has expired. Call it after each poll of the body.
     pub(crate) fn is_over(&mut self, is_pending: bool, context: &mut Context<'_>) -> bool {
         if !is_pending {
             self.timer = None;

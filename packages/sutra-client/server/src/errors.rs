@@ -1,10 +1,10 @@
-//! Errors that this server answers itself, in the format of all services.
+//! This server's own error responses, in the format that all services share.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use sutra_service::ApiError;
 
-/// The error with a status. Codes and messages are those of `nginx.conf.template`, except 412, which nginx answers with
+/// The error response for a status. Codes and messages match `nginx.conf.template`, except 412, for which nginx sends
 /// an HTML page.
 pub(crate) fn error(status: StatusCode) -> Response {
     let (code, message) = match status.as_u16() {

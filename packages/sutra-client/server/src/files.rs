@@ -1,4 +1,4 @@
-//! Answers with a file.
+//! Responses with a file.
 
 use axum::body::Body;
 use axum::http::header::{
@@ -13,7 +13,7 @@ use crate::conditions::{condition, range};
 use crate::errors::error;
 use crate::site::File;
 
-/// Answers a request for a file.
+/// The response to a request for a file.
 pub(crate) fn answer(file: &File, request: &Parts) -> Response {
     if request.method != Method::GET && request.method != Method::HEAD {
         return error(StatusCode::METHOD_NOT_ALLOWED);
@@ -28,7 +28,7 @@ pub(crate) fn answer(file: &File, request: &Parts) -> Response {
         Some(StatusCode::NOT_MODIFIED) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
-            // That of the file; otherwise axum says 0 in an answer to HEAD.
+            // The file's length; otherwise axum sends 0 in response to HEAD.
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
             response
         }
@@ -77,7 +77,7 @@ fn with_bytes(request: &Parts, bytes: axum::body::Bytes, media_type: HeaderValue
     response
 }
 
-/// Inserts a header of digits and ASCII signs.
+/// Inserts a header whose value is printable ASCII.
 fn put(headers: &mut HeaderMap, name: axum::http::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);

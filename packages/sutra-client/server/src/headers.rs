@@ -1,4 +1,4 @@
-//! Headers that every answer has.
+//! Headers of every response.
 
 use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -20,7 +20,7 @@ const ALWAYS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// Adds them to an answer for a normal path, in place of those that the api service sent.
+/// Adds them to the response for a normalized path, and replaces those from the api service.
 pub(crate) fn add(response: &mut Response, path: &str) {
     let status = response.status();
     let is_own_405 =
@@ -35,7 +35,7 @@ pub(crate) fn add(response: &mut Response, path: &str) {
     }
 }
 
-/// Marks an answer of the api service.
+/// Marks a response of the api service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Forwarded;
 

@@ -2,7 +2,7 @@
 //!
 //! It behaves as nginx does with `nginx.conf.template`, which the original image uses; README.md lists the differences. The page's
 //! files are read once, at startup, and served from memory, so no request reaches the file system. Bodies of forwarded requests
-//! and of their answers are streamed and never held as a whole.
+//! and their responses are streamed and never buffered whole.
 
 mod access;
 mod api;
@@ -32,14 +32,14 @@ use crate::site::Site;
 /// The service's name in `images.toml`.
 const NAME: &str = "client";
 
-/// Maximum number of connections of clients. Each may need `BUFFER_BYTES` a few times, and their sum must stay far below the 128 MB
-/// of the Compose file.
+/// Maximum number of client connections. Each may need a few times `BUFFER_BYTES`; the sum must stay well below the memory limit in
+/// the Compose file, 128 MB.
 const CONNECTIONS: usize = 512;
 
-/// The largest head of a request, as in nginx, and the size of a connection's buffers, in bytes.
+/// Maximum size of a request's head, as in nginx, and the size of a connection's buffers, in bytes.
 const BUFFER_BYTES: usize = 32 << 10;
 
-/// Open files that are not connections, and some room for those that are being closed.
+/// Open files other than connections, and some reserve for connections that are closing.
 const OTHER_FILES: usize = 64;
 
 fn main() -> ExitCode {
@@ -76,7 +76,7 @@ fn serve(settings: Settings, folder: &Path) -> ExitCode {
     run_routes(NAME, level, &listen, App::new(settings, site).into_router())
 }
 
-/// How many files the process may open, by the text of `/proc/self/limits`; what is usual where that is unknown.
+/// Maximum number of open files, from the text of `/proc/self/limits`; the usual limit if it is unknown.
 fn open_files(limits: &str) -> usize {
     const USUAL: usize = 1024;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
@@ -87,7 +87,7 @@ fn open_files(limits: &str) -> usize {
     }
 }
 
-/// A forwarded request needs a second file. Idle clients must not take those.
+/// The limit of client connections. Each forwarded request needs a second file, which idle clients must not use up.
 fn connections_for(files: usize) -> usize {
     (files.saturating_sub(OTHER_FILES) / 2).max(8)
 }

@@ -1,4 +1,4 @@
-//! The addresses of the api service. They are looked up again and again, because a replaced container has another one.
+//! The addresses of the api service. They are looked up repeatedly, because a replaced container gets a new one.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -11,31 +11,31 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long addresses are used.
+/// How long addresses are cached.
 const VALID: Duration = Duration::from_secs(10);
 
-/// How long a failure stands for those that waited for the same lookup.
+/// How long a failure is cached, for requests that waited for the same lookup.
 const FAILED: Duration = Duration::from_secs(1);
 
 /// Timeout of a lookup.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait for the addresses of one kind once there are some of the other: a name server may have no answer for it.
+/// How long to wait for IPv6 addresses once IPv4 addresses are known, or vice versa: some name servers answer only one query.
 const OTHER_KIND: Duration = Duration::from_millis(300);
 
-/// After this, a name server is asked again: datagrams get lost.
+/// After this, the query is sent again: datagrams get lost.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// The largest answer that is read, in bytes.
+/// Maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 4096;
 
 /// The addresses of a host, or why there are none.
 type Addresses = Result<Vec<IpAddr>, String>;
 
-/// Looks up names, one lookup at a time.
+/// Resolves names, one lookup at a time.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// `None` for the system's own configuration, which includes `/etc/hosts`.
+    /// `None` for the system's resolver, which includes `/etc/hosts`.
     server: Option<SocketAddr>,
     last: Mutex<Option<(Instant, Addresses)>>,
 }
@@ -45,7 +45,7 @@ impl Names {
         Self { server, last: Mutex::default() }
     }
 
-    /// The addresses of a host, at least one; always the same host.
+    /// The addresses of a host, at least one. Call it with the same host every time.
     pub(crate) async fn addresses(&self, host: &str) -> Addresses {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
@@ -82,7 +82,7 @@ impl Names {
     }
 }
 
-/// Asks for the IPv4 and the IPv6 addresses at once.
+/// Queries IPv4 and IPv6 addresses in parallel.
 async fn ask(server: SocketAddr, host: &str) -> Addresses {
     let any: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -105,7 +105,7 @@ async fn ask(server: SocketAddr, host: &str) -> Addresses {
         let retry = Instant::now() + RETRY;
         while let Ok(received) = timeout_at(retry.min(end), socket.recv(&mut buffer)).await {
             let length = received.map_err(text)?;
-            // What nobody asked for is ignored: anyone can send a datagram.
+            // Unsolicited responses are ignored: anyone can send a datagram.
             let answered = open
                 .iter()
                 .enumerate()
@@ -131,12 +131,12 @@ async fn ask(server: SocketAddr, host: &str) -> Addresses {
             return Err(reason);
         }
     }
-    // IPv4 first, whichever answer came first.
+    // IPv4 first, whichever response arrived first.
     found.sort_by_key(IpAddr::is_ipv6);
     Ok(found)
 }
 
-/// A question about a name.
+/// A DNS query for a name.
 struct Query {
     id: u16,
     name: Name<'static>,
@@ -162,7 +162,7 @@ impl Query {
         Ok(Self { id, name, kind, bytes })
     }
 
-    /// The addresses in the answer to this question; `None` if it answers another one.
+    /// The addresses in the response to this query; `None` if the response belongs to another query.
     fn read(&self, bytes: &[u8]) -> Option<Addresses> {
         let packet = Packet::parse(bytes).ok()?;
         let is_answered = packet.id() == self.id

@@ -3,12 +3,12 @@ use simple_dns::rdata::{A, AAAA};
 
 use super::*;
 
-/// Answers every question with these records, and before that with what nobody asked for. Returns its address.
+/// A server that answers every query with these records, after an unsolicited response. Returns its address.
 async fn server(code: RCODE, v4: &'static [[u8; 4]], v6: &'static [u128]) -> SocketAddr {
     server_of_kinds(Some(code), v4, Some(code), v6).await
 }
 
-/// The same with a code for each kind, or `None` for no answer.
+/// The same with a response code for each kind, or `None` for no response.
 async fn server_of_kinds(
     v4_code: Option<RCODE>,
     v4: &'static [[u8; 4]],

@@ -1,6 +1,6 @@
-//! Paths of requests: their normal form, and what they lead to.
+//! Paths of requests: normalization and routes.
 
-/// The path with percent-encodings decoded, slashes merged, and `.` and `..` resolved. `None` if it is malformed or leads above
+/// The path with percent-encodings decoded, slashes merged, and `.` and `..` resolved. `None` if it is malformed or leaves
 /// the root.
 pub(crate) fn normalize(raw: &str) -> Option<String> {
     let decoded = decode(raw.strip_prefix('/')?)?;
@@ -43,26 +43,26 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-/// What a path leads to.
+/// The route of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// The health of this server.
+    /// The health check of this server.
     Health,
     /// The api service.
     Api,
     /// The api service, for files of any size.
     Files,
-    /// The health of the api service.
+    /// The health check of the api service.
     ApiHealth,
-    /// A file and nothing else.
+    /// A file; 404 if it does not exist.
     File,
-    /// A file, or else the page, which has routes of its own.
+    /// A file, or else the page, which has its own routes.
     Page,
-    /// Nothing.
+    /// Not found.
     None,
 }
 
-/// The route of a normal path.
+/// The route of a normalized path.
 pub(crate) fn route(path: &str) -> Route {
     match path {
         "/health" => Route::Health,

@@ -12,7 +12,7 @@ const DNS_PORT: u16 = 53;
 /// The settings of the server.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// `HOST`: address or name to listen on; default 0.0.0.0.
+    /// `HOST`: address or host name to listen on; default 0.0.0.0.
     pub host: String,
     /// `PORT`: port to listen on; 0 picks a free one.
     pub port: u16,
@@ -20,7 +20,7 @@ pub(crate) struct Settings {
     pub api: Result<Address, String>,
     /// `LOG_LEVEL`; default warn.
     pub log_level: LevelFilter,
-    /// `RESOLVER`: the name server to ask instead of those of the system.
+    /// `RESOLVER`: the name server to use instead of the system's.
     pub resolver: Option<SocketAddr>,
 }
 
@@ -41,7 +41,7 @@ impl Settings {
     }
 }
 
-/// `HOST` and `PORT`, which are all that a health check needs: looking up `RESOLVER` could take longer than the check may.
+/// `HOST` and `PORT`, all that a health check needs: resolving `RESOLVER` could exceed the check's timeout.
 pub(crate) fn listen() -> Result<(String, u16), SettingsError> {
     let host: String = variable("HOST", "an address")?.unwrap_or_else(|| "0.0.0.0".to_owned());
     let port = variable("PORT", "a port from 0 to 65535")?.unwrap_or(PORT);
@@ -50,7 +50,7 @@ pub(crate) fn listen() -> Result<(String, u16), SettingsError> {
 
 const LEVELS: &str = "debug, info, notice, warn, error or crit";
 
-/// The levels of nginx. It has more than there are here.
+/// Maps the levels of nginx, which has more of them.
 fn log_level(text: &str) -> Result<LevelFilter, SettingsError> {
     Ok(match text {
         "debug" => LevelFilter::Debug,
@@ -61,7 +61,7 @@ fn log_level(text: &str) -> Result<LevelFilter, SettingsError> {
     })
 }
 
-/// `ADDRESS`, `ADDRESS:PORT`, `[IPv6]:PORT`, or the same with a name. A name that cannot be resolved may be resolved later, so it
+/// `ADDRESS`, `ADDRESS:PORT`, `[IPv6]:PORT`, or the same with a name. A name that cannot be resolved now may be resolved later, so it
 /// is not an invalid setting.
 fn name_server(text: &str) -> Result<SocketAddr, StartError> {
     if let Ok(address) = text.parse() {
@@ -120,7 +120,7 @@ mod tests {
         ] {
             assert_eq!(name_server(text).map(|address| address.to_string()).as_deref(), Ok(expected));
         }
-        // On every machine, without a name server.
+        // Resolves on every machine, without a name server.
         assert!(name_server("localhost:5353").is_ok_and(|address| address.ip().is_loopback()));
         for text in ["a b", "a:b", ":53", "a:65536"] {
             match name_server(text) {

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 
-/// The page, served where no file has the path.
+/// The page, served if no file has the requested path.
 pub(crate) const INDEX: &str = "/index.html";
 
 /// All files.
@@ -18,7 +18,7 @@ pub(crate) struct Site {
     health: File,
 }
 
-/// A file, and the same compressed.
+/// A file and its compressed form.
 #[derive(Debug)]
 pub(crate) struct File {
     pub plain: Variant,
@@ -28,7 +28,7 @@ pub(crate) struct File {
     pub is_validated: bool,
 }
 
-/// The bytes of a file, and what identifies them.
+/// The bytes of a file and their validators.
 #[derive(Debug)]
 pub(crate) struct Variant {
     pub bytes: Bytes,
@@ -38,7 +38,7 @@ pub(crate) struct Variant {
 }
 
 impl Site {
-    /// Reads `health.json` and all files below `html`. The error has the path.
+    /// Reads `health.json` and all files below `html`. Errors name the path.
     pub(crate) fn read(folder: &Path) -> Result<Self, String> {
         let health = File {
             plain: Variant::read(&folder.join("health.json"))?,
@@ -71,7 +71,7 @@ impl Site {
         Ok(Self { files, health })
     }
 
-    /// The file at a normal path.
+    /// The file at a normalized path.
     pub(crate) fn file(&self, path: &str) -> Option<&File> {
         self.files.get(path)
     }
@@ -115,7 +115,7 @@ impl Variant {
     }
 }
 
-/// As nginx does, with a charset for the types of text that it gives one.
+/// The same types as in nginx, with a charset for the same text types.
 fn media_type(path: &str) -> &'static str {
     match path.rsplit('.').next().unwrap_or_default() {
         "html" => "text/html; charset=utf-8",

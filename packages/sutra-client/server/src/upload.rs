@@ -1,4 +1,4 @@
-//! The body of a forwarded request: passed on while it arrives, up to a limit.
+//! Streams the body of a forwarded request, up to a limit.
 
 use std::io::{Error, ErrorKind};
 use std::pin::Pin;
@@ -20,15 +20,15 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// The body of a request.
 #[derive(Debug)]
 pub(crate) struct Upload {
-    /// `None` once it has ended, or was rejected.
+    /// `None` once it has ended or was rejected.
     body: Option<Body>,
-    /// Bytes that may still come; `None` for any number.
+    /// Bytes that may still arrive; `None` for no limit.
     left: Option<u64>,
     pause: Pause,
     progress: Arc<Progress>,
 }
 
-/// How far the body is.
+/// The progress of a body.
 #[derive(Debug)]
 pub(crate) struct Progress(Mutex<State>);
 
@@ -39,12 +39,12 @@ struct State {
 }
 
 impl Progress {
-    /// When the last bytes came.
+    /// When the last bytes arrived.
     pub(crate) fn last(&self) -> Instant {
         self.lock().last
     }
 
-    /// The status of the answer if the body is at fault.
+    /// The status to return if the body is at fault.
     pub(crate) fn fault(&self) -> Option<StatusCode> {
         self.lock().fault
     }
@@ -82,7 +82,7 @@ impl hyper::body::Body for Upload {
         let Some(body) = &mut this.body else { return Poll::Ready(None) };
         let polled = Pin::new(body).poll_frame(context);
         if this.pause.is_over(polled.is_pending(), context) {
-            // Nothing more is expected of this client.
+            // Read nothing more from this client.
             this.body = None;
             return Poll::Ready(Some(Err(this.fail(StatusCode::REQUEST_TIMEOUT, ErrorKind::TimedOut))));
         }
@@ -104,7 +104,7 @@ impl hyper::body::Body for Upload {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            // The client is gone, or its body is malformed.
+            // The client disconnected, or its body is malformed.
             Some(Err(_)) => {
                 this.body = None;
                 Poll::Ready(Some(Err(this.fail(StatusCode::BAD_REQUEST, ErrorKind::InvalidData))))
@@ -122,7 +122,7 @@ impl hyper::body::Body for Upload {
 }
 
 impl Drop for Upload {
-    /// The api service may answer before it has read everything; its answer must reach a client that is still sending.
+    /// The api service may respond before it has read the whole body; the response must reach a client that is still sending.
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| !body.is_end_stream())
             && Handle::try_current().is_ok()

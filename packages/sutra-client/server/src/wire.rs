@@ -1,4 +1,4 @@
-//! Which headers of a request and of an answer are passed on.
+//! Which headers of a request and a response are forwarded.
 
 use std::net::IpAddr;
 
@@ -9,7 +9,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue};
 use sutra_service::REQUEST_ID;
 
-/// About one connection only (RFC 9110, section 7.6.1).
+/// Hop-by-hop headers (RFC 9110, section 7.6.1).
 const OF_A_CONNECTION: [HeaderName; 7] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -22,13 +22,13 @@ const OF_A_CONNECTION: [HeaderName; 7] = [
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Tells the page's requests from others in the api service's metrics.
+/// Identifies the page's requests in the api service's metrics.
 const VIA: HeaderName = HeaderName::from_static("x-sutra-via");
 
-/// The headers of a request as the api service gets them.
+/// The request headers to send to the api service.
 pub(crate) fn of_request(received: &HeaderMap, host: &HeaderValue, client: IpAddr) -> HeaderMap {
     let mut headers = without_connection(received);
-    // hyper sets the length, so that there is only one; it has also answered `Expect`.
+    // hyper sets `Content-Length`, so that there is only one, and has already handled `Expect`.
     for name in [CONTENT_LENGTH, EXPECT, HOST, REQUEST_ID, FORWARDED_FOR] {
         headers.remove(name);
     }
@@ -45,10 +45,10 @@ pub(crate) fn of_request(received: &HeaderMap, host: &HeaderValue, client: IpAdd
     headers
 }
 
-/// The headers of an answer as the client gets them. Those of [`crate::headers`] are replaced later.
+/// The response headers to send to the client. Those of [`crate::headers`] are replaced later.
 pub(crate) fn of_answer(received: &HeaderMap) -> HeaderMap {
     let mut headers = without_connection(received);
-    // hyper sets the date.
+    // hyper sets `Date`.
     for name in [DATE, SERVER] {
         headers.remove(name);
     }
@@ -64,9 +64,9 @@ fn without_connection(received: &HeaderMap) -> HeaderMap {
         .collect();
     let mut headers = HeaderMap::with_capacity(received.len() + 6);
     for (name, value) in received {
-        // Another server may take `_` for `-`, so that a client could set a header that is checked here.
+        // Another server may treat `_` as `-`, and a client could bypass the checks of a header.
         let is_ambiguous = !name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        // Where `Connection` lists the length, the answer would not end where the client expects it.
+        // Kept even if `Connection` lists it: without the length, the client cannot tell where the response ends.
         let is_listed = name != CONTENT_LENGTH && listed.iter().any(|listed| listed == name.as_str());
         if !is_ambiguous && !is_listed && !OF_A_CONNECTION.contains(name) {
             headers.append(name.clone(), value.clone());

@@ -1,5 +1,5 @@
-//! Builds an image as of older commits, each in a work tree of its own, under temporary tags. Work trees and tags are removed
-//! afterwards; the next run removes what a killed one left. Tags of services do not move.
+//! Builds an image at older commits, each in its own work tree and under temporary tags. Work trees and tags are removed
+//! afterwards; the next run removes what a killed run left. Tags of services do not move.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,7 +37,7 @@ use model::platform::Platform;
 /// Which image to build at every commit.
 #[derive(Debug, Clone)]
 pub struct OldImage {
-    /// The project, whose images a killed run may have left.
+    /// The project; used to find images that a killed run left.
     pub project: String,
     /// The service's names over time.
     pub names: Vec<String>,
@@ -47,7 +47,7 @@ pub struct OldImage {
     pub platform: String,
 }
 
-/// An image as of a commit.
+/// An image built at a commit.
 #[derive(Debug, Clone)]
 pub struct BuiltCommit {
     /// The commit.
@@ -57,7 +57,7 @@ pub struct BuiltCommit {
     pub bytes: Bytes,
 }
 
-/// Builds of older commits; one run at a time. Dropping it removes everything.
+/// Builds of older commits; one run at a time. Dropping it removes its work trees and tags.
 #[derive(Debug)]
 pub struct OldCommits<'c> {
     context: &'c Context,
@@ -89,7 +89,7 @@ fn remove_worktrees(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A commit checked out into a folder of the state; removed when dropped.
+/// A commit checked out into the state folder; removed when dropped.
 struct Worktree<'c> {
     context: &'c Context,
     /// The command's context in this folder.
@@ -110,7 +110,7 @@ impl<'c> Worktree<'c> {
         Ok(tree)
     }
 
-    /// Takes over what would be slow to make again: the choice of bases and the root file systems of stand-ins.
+    /// Reuses what is slow to create: the choice of bases and the root file systems of stand-ins.
     fn share_state(&self) -> Result<()> {
         let (from, to) = (&self.context.repository, &self.inside.repository);
         if let Some(choice) = files::read_bytes_if_there(&from.base_choice())? {
@@ -147,7 +147,7 @@ impl<'c> OldCommits<'c> {
         Ok(OldCommits { context, wanted, tags: BTreeSet::new(), _lock: lock })
     }
 
-    /// Builds the image as of a commit. The inner error says why this commit cannot be built; others may.
+    /// Builds the image at a commit. The inner error says why this commit does not build; other commits may.
     ///
     /// # Errors
     /// When this machine cannot build, or the user interrupts.
@@ -218,7 +218,7 @@ impl<'c> OldCommits<'c> {
         })
     }
 
-    /// What differs between two built images, named by their commits. Dockerfile lines are those of the second commit.
+    /// The difference between two built images, named by their commits. Dockerfile lines are those of the second commit.
     ///
     /// # Errors
     /// When an image cannot be read.

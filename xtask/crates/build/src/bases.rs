@@ -136,7 +136,7 @@ fn names(upstreams: &NeededUpstreams<'_>) -> Vec<String> {
     pairs(upstreams).map(|(reference, platform)| on(reference, platform)).collect()
 }
 
-/// Each reference with each platform that it is needed for.
+/// Each reference with each platform for which it is needed.
 fn pairs<'a>(upstreams: &'a NeededUpstreams<'_>) -> impl Iterator<Item = (&'a String, &'a Option<Platform>)> {
     let of =
         |upstream: &'a &Upstream| upstreams.platforms.iter().map(|platform| (&upstream.reference, platform));

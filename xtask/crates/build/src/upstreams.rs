@@ -14,7 +14,7 @@ use model::platform::Platform;
 pub struct NeededUpstreams<'m> {
     /// The images.
     pub images: Vec<&'m Upstream>,
-    /// The platforms that each is needed for; `None` is the engine's own.
+    /// The platforms for which each is needed; `None` is the engine's own.
     pub platforms: Vec<Option<Platform>>,
 }
 
@@ -48,7 +48,7 @@ pub fn of_dockerfiles<'m>(
     needed(manifest, texts, vec![None], repository)
 }
 
-/// Follows these Dockerfiles and those of the bases that they name.
+/// Follows these Dockerfiles and those of their bases.
 fn needed<'m>(
     manifest: &'m Manifest,
     mut queue: Vec<String>,
@@ -78,7 +78,7 @@ pub fn references(repository: &Repository, path: &str) -> BTreeSet<String> {
     text(repository, path).map(|text| dockerfile::references(&text)).unwrap_or_default()
 }
 
-/// A Dockerfile. The manifest has been validated: if a file is gone since then, bake fails with its name.
+/// A Dockerfile. The manifest has been validated: if a file has disappeared since, bake fails and names it.
 pub fn text(repository: &Repository, path: &str) -> Option<String> {
     repository.file(path).and_then(|file| files::read(&file).ok())
 }

@@ -1,4 +1,4 @@
-//! The size lock as of every commit that changed it.
+//! The size lock at every commit that changed it.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use engine::context::Context;
 use host::git::LogEntry;
 use model::baseline::Weights;
 
-/// The lock as of a commit.
+/// The lock at a commit.
 #[derive(Debug)]
 pub struct LockState {
     /// The commit.
     pub entry: LogEntry,
-    /// Its rows; empty if it deletes the lock. An error says why they cannot be read.
+    /// Its rows; empty if the commit deletes the lock. An error says why they cannot be read.
     pub rows: Result<BTreeMap<LockKey, Weights>, String>,
 }
 

@@ -1,4 +1,4 @@
-//! The files of an image, each with its owner: for commands that look at single files.
+//! The files of an image, each with its owner, for commands that work on single files.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -34,7 +34,7 @@ pub struct OwnedFiles {
     pub files: Vec<OwnedFile>,
     /// The owners, in no particular order.
     pub owners: Vec<Owner>,
-    /// Every name of every file, also hard links: an index into `files`.
+    /// Every name of every file, including hard links, with its index in `files`.
     pub names: BTreeMap<String, usize>,
 }
 
@@ -65,7 +65,7 @@ impl OwnedFiles {
         })
     }
 
-    /// The file that has this name.
+    /// The file with this name.
     pub fn at(&self, name: &str) -> Option<&OwnedFile> {
         self.files.get(*self.names.get(name)?)
     }

@@ -9,12 +9,12 @@ use crate::owner::OwnerKind;
 use crate::used::{FileUse, UsePhase, UseRecord};
 use model::bytes::Bytes;
 
-/// Bytes by what they were used for. Each byte counts once, so that the fields add up.
+/// Bytes by use. Each byte counts once, so the fields add up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedBytes {
     /// Of files that were never opened.
     pub never: Bytes,
-    /// Opened at the start, and not later.
+    /// Opened only at the start.
     pub start_only: Bytes,
     /// Opened at the start, and again later.
     pub start_and_later: Bytes,
@@ -76,7 +76,7 @@ pub struct OwnerUse {
     pub bytes: UsedBytes,
 }
 
-/// What only one probe opened.
+/// Files that only one probe opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeUse {
     /// The service or scenario.
@@ -87,7 +87,7 @@ pub struct ProbeUse {
     pub bytes: Bytes,
     /// The number of these files.
     pub files: u64,
-    /// Their owners with these bytes, largest first.
+    /// Their owners and bytes, largest first.
     pub owners: Vec<(String, Bytes)>,
 }
 
@@ -100,16 +100,16 @@ pub struct ImageUse {
     pub image: String,
     /// Its ID.
     pub id: String,
-    /// In all. Files that a later layer hides are not included: a container cannot open them.
+    /// In total, without files hidden by a later layer: a container cannot open them.
     pub bytes: UsedBytes,
-    /// By owner: those with the most bytes that were never opened first.
+    /// By owner, the one with the most never-opened bytes first.
     pub owners: Vec<OwnerUse>,
-    /// Probes that opened files which no other phase opened; most bytes first.
+    /// Probes that opened files that no other phase opened, most bytes first.
     pub probes: Vec<ProbeUse>,
 }
 
 impl ImageUse {
-    /// The shares that a record gives.
+    /// Computes the use from a record.
     pub fn of(record: &UseRecord) -> ImageUse {
         let mut by_owner = vec![UsedBytes::default(); record.owners.len()];
         let mut by_probe: BTreeMap<usize, (u64, BTreeMap<usize, Bytes>)> = BTreeMap::new();

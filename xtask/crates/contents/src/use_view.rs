@@ -11,23 +11,23 @@ use host::table::Align::{Left, Right};
 use host::table::Table;
 use model::bytes::Bytes;
 
-/// How much of a name fits into a row.
+/// Maximum length of a name in a row.
 const WIDTH: usize = 60;
-/// Most owners named for one probe.
+/// Maximum owners listed for one probe.
 const MAX_NAMED: usize = 3;
-/// What the method cannot see.
+/// The limits of the method.
 const LIMITS: &str = "An open counts, since mapped files are not read with read(2). Not seen: stat, directory listings, parts of zip files,\n\
     and whether a mapped file that was opened at the start is used later.";
 /// Harter et al., "Slacker: Fast Distribution with Lazy Docker Containers", FAST 2016.
 const PUBLISHED: &str = "6.4%";
 
-/// The use of an image, with the length of its tables.
+/// The use of an image, and the maximum length of its tables.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct UseView<'u> {
     /// The use.
     pub usage: &'u ImageUse,
-    /// Most rows of a table.
+    /// Maximum rows of a table.
     #[serde(skip)]
     pub top: usize,
 }
@@ -59,7 +59,7 @@ impl UseView<'_> {
         format!("{name}{image} ({}), {}", short_digest(id), bytes.all())
     }
 
-    /// One sentence with the shares in all.
+    /// One sentence with the total shares.
     pub fn summary(&self) -> String {
         let UsedBytes { never, start_only, start_and_later, idle, probes, stop } = self.usage.bytes;
         let all = self.usage.bytes.all();
@@ -143,7 +143,7 @@ impl UseView<'_> {
     }
 }
 
-/// A share in percent; a dash of nothing.
+/// A share in percent; a dash if the total is 0.
 fn percent(part: Bytes, whole: Bytes) -> String {
     if whole.0 == 0 { "–".to_owned() } else { format!("{:.1}%", part.0 as f64 * 100.0 / whole.0 as f64) }
 }

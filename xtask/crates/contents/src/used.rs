@@ -1,4 +1,4 @@
-//! What the files of an image were used for, as `trace` recorded it.
+//! The use of an image's files, as recorded by `trace`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,14 +24,14 @@ pub struct UseRecord {
     pub subject: String,
     /// The reference of the traced image.
     pub image: String,
-    /// Its ID. A record of another ID says nothing about an image.
+    /// Its ID. A record is valid only for the image with this ID.
     pub id: String,
     /// In the order they ran; [`FileUse::phases`] counts from 0.
     pub phases: Vec<UsePhase>,
     /// The owners of all its files; [`FileUse::owner`] counts from 0.
     pub owners: Vec<UsedOwner>,
     /// The files of the image that were opened at least once, by path from the image's root, without slashes at its ends and with
-    /// symbolic links resolved. A file with several names (hard links) has the first of them.
+    /// symbolic links resolved. Hard links count under the first of their names.
     pub files: BTreeMap<String, FileUse>,
 }
 
@@ -39,7 +39,7 @@ pub struct UseRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UsePhase {
-    /// From its start until it is healthy. Its health check belongs here: `trace` lets it run until it passes, and not again.
+    /// From its start until it is healthy. Includes the health check, which `trace` stops once it passes.
     Start,
     /// Afterwards, without requests.
     Idle,
@@ -87,19 +87,19 @@ pub struct FileUse {
     pub read: bool,
 }
 
-/// What is recorded of an image.
+/// The record found for an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FoundUse {
     /// A record of this very image.
     Current(UseRecord),
-    /// Only a record of an older image with the same reference, which says nothing about this one.
+    /// Only a record of an older image with the same reference, which is not valid for this one.
     Stale(UseRecord),
-    /// Nothing.
+    /// No record.
     Missing,
 }
 
 impl UseRecord {
-    /// Stores the record; it replaces an older one of the same reference.
+    /// Stores the record and replaces an older one of the same reference.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -109,7 +109,7 @@ impl UseRecord {
         files::write_atomically(&repository.uses().join(name), &json)
     }
 
-    /// What is recorded of the image with this reference and ID. Records that this version cannot read count as missing.
+    /// The record for the image with this reference and ID. Records that this version cannot read count as missing.
     pub fn find(reference: &str, id: &str, repository: &Repository) -> FoundUse {
         let Ok(entries) = fs::read_dir(repository.uses()) else { return FoundUse::Missing };
         let mut stale = None;

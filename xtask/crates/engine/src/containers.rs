@@ -29,7 +29,7 @@ pub struct ContainerInspect {
     pub host_config: HostConfig,
     /// Whether it runs, and since when.
     pub state: ContainerState,
-    /// Where its file system is mounted.
+    /// The mount point of its file system.
     pub graph_driver: GraphDriver,
     /// How often its restart policy has restarted it since it was last started explicitly.
     pub restart_count: u32,

@@ -1,5 +1,5 @@
-//! The files of an image as a container sees them: layers applied, whiteouts done. Their contents are in a file without a name, which
-//! disappears with this process; only names and properties are in memory.
+//! The files of an image as a container sees them: layers and whiteouts applied. Contents are in an unnamed temporary file, which
+//! disappears with this process; only names and metadata are in memory.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -43,7 +43,7 @@ pub struct FlatPath<'f> {
     pub path: &'f str,
     /// Equal for all hard links of a file.
     pub inode: usize,
-    /// What is there. Its own path is that of its first hard link.
+    /// The entry. Its own path is that of its first hard link.
     pub entry: &'f LayerEntry,
 }
 
@@ -58,10 +58,10 @@ impl FlatPath<'_> {
 }
 
 impl Docker {
-    /// Reads an image. Its contents need as much space in `folder` as all its layers have bytes.
+    /// Reads an image. Needs as much space in `folder` as the sum of its layers.
     ///
     /// # Errors
-    /// When docker cannot save the image, it is damaged or hostile or has sparse files, or the disk is full.
+    /// When docker cannot save the image; the image is damaged or hostile or has sparse files; the disk is full.
     pub fn flatten(&self, image: &Image, folder: &Path) -> Result<FlatImage> {
         files::create_dir(folder)?;
         let in_folder = || format!("cannot write a temporary file in {}", folder.display());
@@ -126,7 +126,7 @@ impl FlatImage {
         })
     }
 
-    /// What is at a path.
+    /// The entry at a path.
     pub fn at(&self, path: &str) -> Option<FlatPath<'_>> {
         let (path, inode) = self.names.get_key_value(path)?;
         Some(FlatPath { path, inode: *inode, entry: &self.inodes[*inode].entry })
@@ -149,7 +149,7 @@ impl FlatImage {
         &self.inodes[inode]
     }
 
-    /// Applies a layer (OCI image specification, "Applying Changesets"). Whiteouts concern lower layers only, whatever their place.
+    /// Applies a layer (OCI image specification, "Applying Changesets"). Whiteouts affect only lower layers, wherever they are in the tar.
     fn apply(&mut self, layer: &[Inode]) {
         for Inode { entry, .. } in layer {
             match entry.kind {
@@ -180,12 +180,12 @@ impl FlatImage {
             });
             self.names.insert(path.clone(), number);
         }
-        // A hard link whose target is missing leads nowhere.
+        // Skip a hard link whose target is missing.
         let inodes = &self.inodes;
         self.names.retain(|_, inode| !matches!(inodes[*inode].entry.kind, LayerEntryKind::HardLink(_)));
     }
 
-    /// A path needs folders above it.
+    /// Adds missing parent folders of a path.
     fn remove_files_above(&mut self, path: &str) {
         for (end, _) in path.match_indices('/') {
             let above = &path[..end];

@@ -22,7 +22,7 @@ pub(crate) struct WrittenLayer {
     pub(crate) files: u64,
 }
 
-/// Writes the tar of a layer with the paths that are kept.
+/// Writes the tar of a layer with the kept paths.
 pub(crate) fn write(
     image: &FlatImage,
     keeps: &dyn Fn(&FlatPath<'_>) -> bool,
@@ -46,7 +46,7 @@ pub(crate) fn write(
     Ok(WrittenLayer { diff_id: format!("sha256:{digest}"), tar: hashed.bytes, files })
 }
 
-/// `linked`: the path of the same file that was written before.
+/// `linked`: the path under which the same file was already written.
 fn entry(
     image: &FlatImage,
     path: &FlatPath<'_>,
@@ -111,7 +111,7 @@ fn entry(
     Ok(())
 }
 
-/// Files are mostly read in the order in which they were written: a relative seek keeps what is buffered.
+/// Files are mostly read in the order in which they were written: a relative seek keeps the buffer.
 fn seek(contents: &mut BufReader<File>, at: u64) -> io::Result<()> {
     let here = contents.stream_position()?;
     match i64::try_from(i128::from(at) - i128::from(here)) {

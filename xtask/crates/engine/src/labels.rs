@@ -30,7 +30,7 @@ pub const LOCK_MOVES: &str = "xtask.lock.moves";
 /// Prefix of the labels that record the tags to move; a number follows.
 pub const LOCK_MOVE: &str = "xtask.lock.move.";
 
-/// Marks the trial images of `diet`; their tags name the process that made them.
+/// Marks the trial images of `diet`; their tags contain the ID of the process that created them.
 pub const TRIAL: &str = "xtask.trial";
 
 /// Values of [`bases`]: pulled from a registry, or built here from Debian packages.
@@ -83,7 +83,7 @@ pub fn throwaway_checkout(project: &str) -> String {
     of_project(project, "checkout")
 }
 
-/// Whether a label says how the image was built. It is not true of an image with other contents.
+/// Whether a label describes how the image was built. Such a label is wrong for an image with other contents.
 pub fn is_of_build(label: &str, project: &str) -> bool {
     label == REVISION || label.starts_with(&of_project(project, ""))
 }

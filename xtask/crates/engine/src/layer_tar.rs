@@ -76,12 +76,12 @@ pub enum LayerEntryKind {
     Opaque,
 }
 
-/// A device or a pipe, as its tar header says it.
+/// A device or a pipe, as in its tar header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Special {
     /// The type flag (tar(5)): `3` a character device, `4` a block device, `6` a pipe.
     pub flag: u8,
-    /// Major and minor number; of devices only.
+    /// Major and minor number; only for devices.
     pub device: [u32; 2],
 }
 

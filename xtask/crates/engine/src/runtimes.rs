@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::docker::Docker;
 
-/// Folders that may be on the engine's PATH only.
+/// Folders that may be only on the engine's PATH.
 const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// The runtimes of an engine (moby, `system.Info`).
@@ -42,8 +42,8 @@ impl Runtimes {
         self.security_options.iter().flatten().any(|option| option.contains("name=rootless"))
     }
 
-    /// The files that may be this runtime's program. Several files may have its name; all that exist are returned. Empty for a
-    /// runtime that is a containerd shim, such as Kata Containers.
+    /// The candidates for this runtime's program: every existing file with its name. Empty for a runtime that is a containerd
+    /// shim, such as Kata Containers.
     pub fn programs(&self, runtime: &str) -> BTreeSet<PathBuf> {
         let path = self.runtimes.get(runtime).map_or("", |runtime| runtime.path.as_str());
         let candidates = match path {

@@ -1,5 +1,5 @@
-//! Trial images: copies of an image with a part of its files, as one layer, under a tag that is removed with this value. A tag names the
-//! process that made it, so that the next run removes what a killed one left behind.
+//! Trial images: one-layer copies of an image with some of its files, under a tag that is removed with this value. The tag contains the
+//! ID of the process that created it, so that the next run can remove what a killed run left.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
@@ -21,7 +21,7 @@ use model::bytes::Bytes;
 /// The repository of all trial images.
 const REPOSITORY: &str = "xtask-trial";
 
-/// An image in the engine, removed when this value is dropped. No container may use it then.
+/// An image in the engine, removed when this value is dropped. By then, no container may use it.
 #[derive(Debug)]
 pub struct TrialImage {
     /// Its tag.
@@ -32,8 +32,8 @@ pub struct TrialImage {
 }
 
 impl Docker {
-    /// Makes an image with the original's configuration and those of its paths that are kept. The archive for the engine is written
-    /// to `folder` first.
+    /// Creates an image with the original's configuration and its kept paths. The archive for the engine is first written to
+    /// `folder`.
     ///
     /// # Errors
     /// When the disk is full, docker fails, or the user interrupts.
@@ -49,16 +49,16 @@ impl Docker {
         let check = || self.runner.interrupt.check().map_err(anyhow::Error::from);
         let layer = write(image, keeps, &reference, &check, &mut archive)?;
         let bytes = Bytes(layer.files);
-        // From here on, dropping it removes it.
+        // From here on, dropping the value removes the image.
         let trial = TrialImage { reference, bytes, docker: self.clone() };
         let own = format!("/proc/{}/fd/{}", std::process::id(), archive.as_raw_fd());
-        // Ctrl-C waits for its end: the engine may complete a load whose client has gone, after the image was removed.
+        // Ctrl-C waits for the load to end: the engine may complete it without its client, after the image was removed.
         self.cmd(["load", "--quiet"]).stdin_file(PathBuf::from(own)).apart().read()?;
         check()?;
         Ok(trial)
     }
 
-    /// Removes trial images whose process has ended. Returns messages about those that could not be removed.
+    /// Removes trial images whose process has ended. Returns a message for each that could not be removed.
     ///
     /// # Errors
     /// When docker fails.
@@ -75,7 +75,7 @@ impl Docker {
 
 impl Drop for TrialImage {
     fn drop(&mut self) {
-        // What remains is removed by the next run.
+        // The next run removes what remains.
         self.docker.remove(std::slice::from_ref(&self.reference)).ok();
     }
 }
@@ -89,7 +89,7 @@ fn write(
     archive: &mut File,
 ) -> Result<WrittenLayer> {
     let failed = "cannot write the trial image";
-    // The layer's size is known only when it is written, so its header follows then.
+    // The layer's size is known only after writing it, so its header is written last.
     archive.seek(SeekFrom::Start(512)).context(failed)?;
     let mut out = BufWriter::with_capacity(1 << 17, &mut *archive);
     let layer = flat_layer::write(image, keeps, check, &mut out)?;

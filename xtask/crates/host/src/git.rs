@@ -11,7 +11,7 @@ use crate::process::{Cmd, ProcessError, Runner};
 /// Separates the fields of a commit in git's output; no subject contains it.
 const FIELD: char = '\u{1f}';
 
-/// Comes before each commit in git's output.
+/// Marks the start of each commit in git's output.
 const RECORD: char = '\u{1e}';
 
 /// The git command line in one checkout.
@@ -41,7 +41,7 @@ pub struct LogEntry {
     pub files: Vec<String>,
 }
 
-/// The start of a commit's hash, as messages name it.
+/// The abbreviated hash of a commit, for messages.
 pub fn short(commit: &str) -> &str {
     commit.get(..8).unwrap_or(commit)
 }
@@ -203,7 +203,7 @@ impl Git {
         self.cmd(&["rev-parse", "--show-toplevel"]).read().ok().map(PathBuf::from)
     }
 
-    /// The newest commits of the first-parent history that changed a file, at most `limit`, also under the names that it had before;
+    /// The newest commits of the first-parent history that changed a file, at most `limit`. Follows renames of the file.
     /// `None` outside git.
     pub fn log(&self, file: &str, limit: Option<usize>) -> Option<Vec<LogEntry>> {
         let limit = limit.map(|limit| format!("--max-count={limit}"));
@@ -215,8 +215,8 @@ impl Git {
         self.entries(&args).ok()
     }
 
-    /// The commits that `to` has and `from` lacks, newest first, with the files that each changed. `first_parent` follows only the
-    /// first parent of merges, and counts what a merge brings as its change; without it, merges are left out.
+    /// The commits in `from..to`, newest first, with the files that each changed. `first_parent` follows only the
+    /// first parent of merges, and attributes merged changes to the merge; without it, merges are left out.
     ///
     /// # Errors
     /// When git fails.
@@ -240,7 +240,7 @@ impl Git {
         Ok(log.split(RECORD).filter(|text| !text.is_empty()).filter_map(entry).collect())
     }
 
-    /// A file as of a commit, by its path from the top of the work tree; `None` where it does not exist.
+    /// A file at a commit, by its path from the top of the work tree; `None` where it does not exist.
     pub fn show(&self, commit: &str, path: &str) -> Option<String> {
         self.cmd(&["show", &format!("{commit}:{path}")]).read().ok()
     }
@@ -258,7 +258,7 @@ impl Git {
         self.names(&["diff", "--no-ext-diff", "--no-renames", "--name-only", "--relative", "-z", from, to])
     }
 
-    /// The difference of a file between two commits, without context lines; empty where there is none.
+    /// The difference of a file between two commits, without context lines; empty if they are equal.
     ///
     /// # Errors
     /// When git fails.

@@ -139,7 +139,7 @@ impl Repository {
         self.state("records").join(format!("{kind}{dash}{edition}.json"))
     }
 
-    /// What `trace` recorded: one file per image.
+    /// The records of `trace`: one file per image.
     pub fn uses(&self) -> PathBuf {
         self.state("uses")
     }

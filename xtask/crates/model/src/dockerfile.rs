@@ -8,23 +8,23 @@ pub fn references(text: &str) -> BTreeSet<String> {
     target.into_iter().chain(native).collect()
 }
 
-/// The external images a Dockerfile names, by the platform that they are needed for. An image may be needed for both.
+/// The external images in a Dockerfile, by the platform for which they are needed. An image may be needed for both.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct References {
-    /// For the platform of the image that is built.
+    /// For the target platform.
     pub target: BTreeSet<String>,
     /// For the builder's own platform: `FROM --platform=$BUILDPLATFORM`.
     pub native: BTreeSet<String>,
 }
 
 impl References {
-    /// Those of a Dockerfile.
+    /// The external images of a Dockerfile.
     pub fn of(text: &str) -> References {
         read(text).1
     }
 }
 
-/// How FROM names the builder's platform.
+/// The builder's platform in `FROM`.
 const BUILD_PLATFORM: [&str; 2] = ["--platform=$BUILDPLATFORM", "--platform=${BUILDPLATFORM}"];
 
 /// The frontend image of a Dockerfile: its `# syntax=` directive (Dockerfile reference, "Parser directives"). Directives precede

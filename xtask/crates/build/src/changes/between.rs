@@ -1,4 +1,4 @@
-//! What an image is built from at two commits, and what differs: files, Dockerfile lines, declarations, packages of lock files.
+//! The inputs of an image that differ between two commits: files, Dockerfile lines, declarations, packages in lock files.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use model::reader;
 /// The inputs of a service's image that differ between two commits.
 #[derive(Debug, Default, Serialize)]
 pub struct InputChanges {
-    /// Changed files that the build can read, relative to the repository.
+    /// Changed files that the build can read, relative to the repository's root.
     pub files: Vec<String>,
     /// The Dockerfiles among them.
     pub dockerfiles: Vec<DockerfileChange>,
@@ -44,7 +44,7 @@ pub struct DockerfileChange {
     pub lines: Vec<ChangedLine>,
 }
 
-/// A line that one of two versions of a file lacks.
+/// A line that only one of two versions of a file has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChangedLine {
     /// Its number in the version that has it.
@@ -64,11 +64,11 @@ pub struct InputCommit {
     pub day: String,
     /// The first line of the message.
     pub subject: String,
-    /// The inputs that it changed.
+    /// The inputs changed by this commit.
     pub files: Vec<String>,
 }
 
-/// The repository as of a commit, unpacked into a temporary folder.
+/// The repository at a commit, unpacked into a temporary folder.
 struct TreeAt {
     folder: TempDir,
     repository: Repository,
@@ -94,7 +94,7 @@ impl TreeAt {
     }
 }
 
-/// The manifest of another tree; of one that today's rules reject, its valid parts.
+/// The manifest of another tree. If today's rules reject it, only its valid parts.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -110,8 +110,7 @@ pub fn manifest_of(repository: &Repository, context: &Context) -> Result<Manifes
     }
 }
 
-/// Finds which files and commits between two commits an image is built from. A file counts if the build of one of the two commits
-/// reads it.
+/// Finds the files and commits between two commits that affect an image. A file counts if the build at either commit reads it.
 #[derive(Default)]
 pub struct InputRange {
     trees: [Option<TreeAt>; 2],
@@ -129,7 +128,7 @@ impl InputRange {
         Ok(InputRange { trees, names: names.to_vec() })
     }
 
-    /// The commits of a list that changed inputs or, with `manifest`, the manifest; each with these files.
+    /// The commits in a list that changed inputs or, with `manifest`, the manifest; each with the changed inputs.
     pub fn commits(&self, entries: Vec<LogEntry>, manifest: Option<&str>) -> Vec<InputCommit> {
         let inputs = self.inputs();
         let is_input = |file: &String| reads(&inputs, file) || manifest == Some(file.as_str());
@@ -140,7 +139,7 @@ impl InputRange {
         entries.into_iter().filter_map(commit).collect()
     }
 
-    /// What differs between the two commits.
+    /// The differences between the two commits.
     ///
     /// # Errors
     /// When git fails.
@@ -217,7 +216,7 @@ fn changed_lines(diff: &str) -> Vec<ChangedLine> {
     lines
 }
 
-/// The first line of both sides: `12,3 +14 @@` is 12 and 14.
+/// The first line numbers of both sides: 12 and 14 in `12,3 +14 @@`.
 fn start_of_hunk(text: &str) -> Option<[usize; 2]> {
     let (old, rest) = text.split_once(" +")?;
     let number = |side: &str| side.split([',', ' ']).next()?.parse().ok();

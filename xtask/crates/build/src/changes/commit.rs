@@ -5,7 +5,7 @@ use anyhow::Result;
 use engine::context::Context;
 use host::failure::{Failure, FailureClass};
 
-/// The commit that an option names.
+/// The commit named by an option.
 ///
 /// # Errors
 /// When there is no such commit (usage), or git cannot be started.

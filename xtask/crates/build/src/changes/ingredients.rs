@@ -34,7 +34,7 @@ pub fn of_tree(repository: &Repository) -> anyhow::Result<BTreeMap<String, Ingre
     Ok(declared.services.iter().map(|service| (service.name.clone(), tree.service(service))).collect())
 }
 
-/// The end of the name of a part that is a Dockerfile and its context.
+/// The suffix of parts that stand for a Dockerfile and its context.
 pub const IS_CONTEXT: &str = " and its context";
 
 struct Tree<'a> {

@@ -1,4 +1,4 @@
-//! `cargo xtask when`: which commits moved the accepted size of an image, what changed in its inputs, and what changed lock files
+//! `cargo xtask when`: which commits moved the accepted size of an image, which inputs changed, and how much changed lock files
 //! will add.
 
 mod render;
@@ -28,7 +28,7 @@ pub use search::{FoundStep, NotBuilt};
 pub use steps::{SizeStep, UnreadableLock};
 pub use trial::{find_commit, remove_leftovers};
 
-/// Which sizes.
+/// The sizes to explain.
 #[derive(Debug)]
 pub struct HistoryRequest<'m> {
     /// The service.
@@ -39,7 +39,7 @@ pub struct HistoryRequest<'m> {
     pub platform: Option<String>,
     /// The commit to explain; `None` for the largest change.
     pub commit: Option<String>,
-    /// The tag of images that sizes of packages are taken from.
+    /// The tag of the images from which package sizes are read.
     pub tag: Tag,
 }
 
@@ -64,7 +64,7 @@ pub struct SizeHistory {
     pub uncommitted: Option<Weights>,
     /// What moved the size, for one of the changes.
     pub cause: Option<Cause>,
-    /// What lock files that changed since the last accepted size add.
+    /// How much lock files that changed since the last accepted size add.
     pub forecast: Option<Forecast>,
 }
 
@@ -73,11 +73,11 @@ pub struct SizeHistory {
 pub struct Cause {
     /// The commit that accepted the new size.
     pub commit: String,
-    /// The commit that accepted the size before.
+    /// The commit that accepted the previous size.
     pub since: String,
     /// The changed inputs.
     pub inputs: InputChanges,
-    /// The commit that building found.
+    /// The commit found by building.
     pub found: Option<FoundStep>,
 }
 
@@ -97,7 +97,7 @@ pub struct Forecast {
 /// Reads the history and explains one change.
 ///
 /// # Errors
-/// Outside git, without a committed row, an unknown commit, an ambiguous platform.
+/// Outside git; no committed row; an unknown commit; an ambiguous platform.
 pub fn read(request: &HistoryRequest<'_>, manifest: &Manifest, context: &Context) -> Result<SizeHistory> {
     let file = context.repository.sizes_lock_name();
     let is_shallow = context.git().is_shallow().map_err(|error| {
@@ -160,7 +160,7 @@ impl SizeHistory {
         Ok(Some(Cause { commit, since, inputs, found: None }))
     }
 
-    /// The step to explain, with the commit that accepted the size before: the one that a commit belongs to, else the largest.
+    /// The step to explain, with the commit that accepted the previous size: the step that includes `commit`, else the largest.
     fn chosen(&self, commit: Option<&str>, context: &Context) -> Result<Option<(&SizeStep, &str)>> {
         let mut moved = self.steps.iter().filter_map(|step| {
             let since = step.since.as_deref().filter(|_| step.bytes() != Some(0))?;
@@ -184,7 +184,7 @@ impl SizeHistory {
         }
     }
 
-    /// What the lock files that changed since the last accepted size add; `None` if none changed.
+    /// How much the lock files that changed since the last accepted size add; `None` if none changed.
     fn forecast(
         &self,
         request: &HistoryRequest<'_>,
@@ -210,7 +210,7 @@ impl SizeHistory {
     }
 }
 
-/// In a shallow clone, git shows every file of its oldest commits as new. Returns whether the oldest state is of that kind.
+/// In a shallow clone, git shows every file of its oldest commits as new. Returns whether the oldest state is one of them.
 fn drop_boundary(states: &mut [LockState], context: &Context) -> Result<bool> {
     let Some(oldest) = states.last() else { return Ok(true) };
     Ok(context.git().resolve(&format!("{}^", oldest.entry.commit))?.is_none())
@@ -233,7 +233,7 @@ fn never_committed(file: &str, shallow: bool, context: &Context) -> Failure {
     Failure::new(FailureClass::Failed, what, help)
 }
 
-/// The row that is meant.
+/// The requested row.
 fn key(request: &HistoryRequest<'_>, states: &[LockState]) -> Result<LockKey> {
     let (service, edition) = (request.service.name.clone(), request.edition.name().to_owned());
     let keys = states.iter().filter_map(|state| state.rows.as_ref().ok()).flat_map(|rows| rows.keys());

@@ -17,13 +17,13 @@ use host::render::Render;
 use host::table::Align::{Left, Right};
 use host::table::Table;
 
-/// A history with the length of its tables. JSON is complete.
+/// A history and the maximum length of its tables. JSON is complete.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct SizeHistoryView<'h> {
     /// The history.
     pub history: &'h SizeHistory,
-    /// Most rows of a table.
+    /// Maximum rows of a table.
     #[serde(skip)]
     pub top: usize,
 }
@@ -147,7 +147,7 @@ impl SizeHistoryView<'_> {
             form.table(out, &table, inputs.commits.len());
         }
         let [own, base] = step.change().unwrap_or_default();
-        // Lines of a base cannot have moved own layers, and the other way round.
+        // A base's lines cannot move the service's own layers, nor its own lines the base layers.
         let moved = |file: &&DockerfileChange| if file.base { base != 0 } else { own != 0 };
         dockerfiles(inputs.dockerfiles.iter().filter(moved), form, out);
         lock_files(&inputs.lock_files, form, out);
@@ -307,7 +307,7 @@ fn signed_or_plus(bytes: i64) -> String {
     if bytes == 0 { "+0B".to_owned() } else { signed(bytes) }
 }
 
-/// The first file, and the number of the others.
+/// The first file and the number of other files.
 fn named(files: &[String]) -> String {
     match files {
         [] => String::new(),

@@ -1,4 +1,4 @@
-//! Finds the commit that moved a size by measuring few of the commits between two sizes.
+//! Finds the commit that moved a size by measuring only some of the commits between two sizes.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use model::bytes::Bytes;
 /// The commit that moved a size, found by building.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FoundStep {
-    /// The commits that may have moved it, oldest first: more than one only where those between do not build.
+    /// The candidate commits, oldest first: more than one only if commits in between do not build.
     pub commits: Vec<String>,
     /// The size before these commits, built today.
     pub before: Bytes,
@@ -41,7 +41,7 @@ pub struct NotBuilt {
 pub(super) struct Narrowed {
     /// The last state before the move.
     pub(super) low: usize,
-    /// The first state after it; `low + 1` unless those between do not build.
+    /// The first state after the move; `low + 1` unless states in between do not build.
     pub(super) high: usize,
     /// The sizes of both.
     pub(super) sizes: [Bytes; 2],
@@ -49,7 +49,7 @@ pub(super) struct Narrowed {
     pub(super) whole: i64,
 }
 
-/// Measures states and keeps the results; errors of single states count as skipped.
+/// Measures states and caches the results; states with errors are skipped.
 struct Measurements<'m, M> {
     measure: &'m mut M,
     known: BTreeMap<usize, Option<Bytes>>,
@@ -65,7 +65,7 @@ impl<M: FnMut(usize) -> Result<Option<Bytes>>> Measurements<'_, M> {
         Ok(bytes)
     }
 
-    /// The first of some states that can be measured.
+    /// The first of these states that can be measured.
     fn first(&mut self, states: impl Iterator<Item = usize>) -> Result<Option<(usize, Bytes)>> {
         for state in states {
             if let Some(bytes) = self.of(state)? {
@@ -109,7 +109,7 @@ fn from_middle(low: usize, high: usize) -> impl Iterator<Item = usize> {
 mod tests {
     use super::*;
 
-    /// Narrows sizes down; 0 does not build. Returns the states that were measured, too.
+    /// Narrows these sizes; 0 does not build. Also returns the measured states.
     fn narrowed(sizes: &[u64]) -> (Option<Narrowed>, Vec<usize>) {
         let mut asked = Vec::new();
         let mut measure = |state: usize| {

@@ -20,13 +20,13 @@ pub struct SizeStep {
     pub subject: String,
     /// The service's name in the lock of that commit.
     pub service: String,
-    /// Its name before, if this commit renamed it.
+    /// Its previous name, if this commit renamed it.
     pub renamed_from: Option<String>,
-    /// The size before; `None` for a new row.
+    /// The previous size; `None` for a new row.
     pub before: Option<Weights>,
-    /// The size since; `None` for a removed row.
+    /// The new size; `None` for a removed row.
     pub after: Option<Weights>,
-    /// The commit that accepted the size before: the image changed after it.
+    /// The commit that accepted the previous size: the image changed after it.
     pub since: Option<String>,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn steps(states: &[LockState], key: &LockKey) -> (Vec<SizeStep>, Vec<
     (steps, unreadable.collect())
 }
 
-/// The key of a row that vanishes where another one appears with the same bytes; `None` unless there is exactly one.
+/// The key of the row that disappears in the commit in which this row appears with the same bytes; `None` unless there is exactly one.
 fn renamed(
     key: &LockKey,
     bytes: Weights,

@@ -17,10 +17,10 @@ use host::plural::count;
 pub use build::at_commit::remove_leftovers;
 
 /// Builds commits between two accepted sizes until one is left, and adds it to the history. Only commits of the first-parent history
-/// that changed inputs are built: at most the binary logarithm of their number, and two, and those that do not build.
+/// that changed inputs are built: for n of them, at most 2 + log2(n), plus those that do not build.
 ///
 /// # Errors
-/// Without a change to explain, without an engine, when fewer than two commits can be built, or the user interrupts.
+/// When there is no change to explain or no engine, when fewer than two commits can be built, or the user interrupts.
 pub fn find_commit(history: &mut SizeHistory, project: &str, context: &Context) -> Result<()> {
     let names = history.names();
     let Some(cause) = &mut history.cause else {
@@ -75,7 +75,7 @@ pub fn find_commit(history: &mut SizeHistory, project: &str, context: &Context) 
     Ok(())
 }
 
-/// The commits to choose from, oldest first: that of the size before, then all that changed inputs or the manifest.
+/// The candidate commits, oldest first: the one with the previous size, then all that changed inputs or the manifest.
 fn states(cause: &Cause, names: &[String], context: &Context) -> Result<Vec<String>> {
     let range = InputRange::new(&cause.since, &cause.commit, names, context)?;
     let entries = context.git().commits(&cause.since, &cause.commit, true)?;
@@ -83,7 +83,7 @@ fn states(cause: &Cause, names: &[String], context: &Context) -> Result<Vec<Stri
     let changed = range.commits(entries, manifest).into_iter().rev().map(|commit| commit.commit);
     let mut states: Vec<String> = std::iter::once(cause.since.clone()).chain(changed).collect();
     if states.len() == 1 {
-        // Then the change is not in the inputs; building both ends shows it.
+        // The inputs did not change; building both ends shows this.
         states.push(cause.commit.clone());
     }
     Ok(states)

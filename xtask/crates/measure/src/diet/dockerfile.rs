@@ -9,15 +9,15 @@ use engine::flat_image::{FlatImage, FlatPath};
 use engine::labels;
 use host::failure::{Failure, FailureClass};
 
-/// What ends the list of paths.
+/// Delimiter that ends the list of paths.
 const END: &str = "END-OF-PATHS";
 /// Where the shell and tar may be.
 const FOLDERS: [&str; 4] = ["bin", "usr/bin", "usr/local/bin", "sbin"];
 
-/// The Dockerfile. `reference`: the original image, of this project.
+/// The Dockerfile. `reference`: the original image, which belongs to this project.
 ///
 /// # Errors
-/// When a path has a line break.
+/// When a path contains a line break.
 pub fn write(
     reference: &str,
     project: &str,
@@ -122,7 +122,7 @@ fn health(out: &mut String, check: &Value) -> Result<()> {
     Ok(())
 }
 
-/// A quoted word of a Dockerfile, with variables as text.
+/// A quoted word of a Dockerfile, with `$` escaped.
 fn quoted(text: &str) -> String {
     let escaped: String = text
         .chars()

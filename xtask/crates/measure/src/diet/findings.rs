@@ -1,4 +1,4 @@
-//! What goes and what stays, by owner, with reasons and a change for a person to make.
+//! Which files can go and which must stay, by owner, with the reason and the change to make.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct Findings<'f, 'i> {
 }
 
 impl Findings<'_, '_> {
-    /// The files of each owner that go, and that stay.
+    /// For each owner, the files that can go and the files that stay.
     fn by_owner(&self) -> BTreeMap<usize, (Vec<usize>, Vec<usize>)> {
         let mut owners: BTreeMap<usize, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
         for inode in self.search.inodes() {
@@ -52,7 +52,7 @@ impl Findings<'_, '_> {
         rows
     }
 
-    /// The largest folders of files that go, of which nothing stays.
+    /// The largest folders of which every file can go.
     fn delete(&self, goes: &[usize]) -> String {
         let staying: Vec<&str> = self.selection.files.iter().map(|inode| self.search.path(*inode)).collect();
         let mut folders: BTreeMap<String, u64> = BTreeMap::new();

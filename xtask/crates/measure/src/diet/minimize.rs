@@ -1,21 +1,22 @@
 //! Delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002): which of many items must stay for
-//! a test to pass. Knows nothing of images.
+//! a test to pass. Independent of images.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What must stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Minimum<R> {
-    /// The items that stay, by number. The test passes with them.
+    /// The items that stay, by index. The test passes with them.
     pub kept: BTreeSet<usize>,
-    /// Why each item stays: how the test failed without it and with all others in `kept`. Not known of all if the trials ran out.
+    /// Why each item stays: how the test failed without it and with all others in `kept`. Incomplete if the trials ran out.
     pub reasons: BTreeMap<usize, R>,
 }
 
-/// Gets the items that stay, and returns why it fails, if it does.
+/// Tests the items that stay. Returns the reason if the test fails.
 pub type KeepTest<'t, R, E> = &'t mut dyn FnMut(&BTreeSet<usize>) -> Result<Option<R>, E>;
 
-/// Finds a set of items of which none can go. `test` must pass with all of `0..items`. Each set is tested once, at most `most` of them; fewer than needed give a larger set, which passes as well.
+/// Finds a minimal set of items: without any one of them, the test fails. `test` must pass with all of `0..items`. Each set is tested
+/// once, at most `most` sets in total. If that is too few, the set is larger than necessary, but passes as well.
 ///
 /// # Errors
 /// Those of `test`.
@@ -53,7 +54,7 @@ struct Search<'t, R, E> {
 }
 
 impl<R: Clone, E> Search<'_, R, E> {
-    /// Whether the test passes; no if that is not known and the trials ran out.
+    /// Whether the test passes. `false` if unknown and the trials ran out.
     fn passes(&mut self, kept: &BTreeSet<usize>) -> Result<bool, E> {
         if let Some(known) = self.known.get(kept) {
             return Ok(known.is_none());
@@ -68,14 +69,14 @@ impl<R: Clone, E> Search<'_, R, E> {
         Ok(passes)
     }
 
-    /// One of the parts, or everything but one, if the test passes with it; and in how many parts to split it.
+    /// A part, or everything except one part, with which the test passes; and the number of parts to split it into.
     fn smaller(
         &mut self,
         kept: &BTreeSet<usize>,
         parts: usize,
     ) -> Result<Option<(BTreeSet<usize>, usize)>, E> {
         let split = split(kept, parts);
-        // With two parts, each is what the other leaves.
+        // With two parts, each is the complement of the other.
         for part in split.iter().filter(|part| part.len() < kept.len() && parts > 2) {
             if self.passes(part)? {
                 return Ok(Some((part.clone(), 2)));
@@ -107,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// What stays if exactly the rules hold: each names items of which at least one must stay. And the number of trials.
+    /// The result for rules that each name items of which at least one must stay, and the number of trials.
     fn run(items: usize, rules: &[BTreeSet<usize>], most: usize) -> (Minimum<usize>, usize) {
         let mut left = most;
         let mut test = |kept: &BTreeSet<usize>| -> Result<Option<usize>, Infallible> {

@@ -1,5 +1,5 @@
-//! `diet`: which files of an image can go, with proof. Candidates are the files that a trace never saw opened. Trials run the probes on
-//! images without them, and delta debugging finds what must stay.
+//! `diet`: finds files that an image can do without, and proves it. Candidates are files that were never opened during a trace. Trials
+//! run the probes on images without them, and delta debugging finds the files that must stay.
 
 pub mod dockerfile;
 mod findings;

@@ -12,7 +12,7 @@ use model::variant::Variant;
 /// The version of [`DietReport`].
 pub const SCHEMA: u32 = 1;
 
-/// What an image can do without, with proof.
+/// The files that an image can do without, as proven by trials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DietReport {
     /// See [`SCHEMA`].
@@ -31,13 +31,13 @@ pub struct DietReport {
     pub opened: Bytes,
     /// Bytes of the proven trial image.
     pub after: Bytes,
-    /// Images that were tried.
+    /// Number of images tried.
     pub trials: usize,
-    /// Stacks that were started for them and for the untouched image.
+    /// Number of stacks started for them and for the untouched image.
     pub stacks: usize,
     /// Duration of the whole diet.
     pub seconds: u64,
-    /// What each stack was asked: services and scenarios with the number of their probes.
+    /// The services and scenarios run in each stack, with the number of their probes.
     pub asked: Vec<(String, usize)>,
     /// What can go, by owner, largest first.
     pub goes: Vec<OwnerThatGoes>,
@@ -58,9 +58,9 @@ pub struct OwnerThatGoes {
     pub bytes: Bytes,
     /// Whether nothing of it stays.
     pub whole: bool,
-    /// What a person could do.
+    /// The change to make.
     pub change: String,
-    /// The Dockerfile line, else the instruction, of most of its bytes.
+    /// The Dockerfile line, else the instruction, that added most of its bytes.
     pub place: String,
 }
 
@@ -77,13 +77,13 @@ pub struct OwnerThatStays {
     pub because: String,
 }
 
-/// A report with the length of its tables.
+/// A report and the maximum length of its tables.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct DietView<'r> {
     /// The report.
     pub report: &'r DietReport,
-    /// Most rows of a table.
+    /// Maximum rows of a table.
     #[serde(skip)]
     pub top: usize,
 }

@@ -1,4 +1,4 @@
-//! What stays although nothing opened it, as data: each rule with its reason.
+//! Rules for files that stay even if never opened, each with its reason.
 
 /// Files that stay in every image: paths, or folders that end with a slash.
 pub(super) const ALWAYS: [(&str, &str); 15] = [
@@ -19,7 +19,7 @@ pub(super) const ALWAYS: [(&str, &str); 15] = [
     ("usr/lib/sysimage/rpm/", "scanners and `analyze` read the package database"),
 ];
 
-/// Why a file stays or goes with the rest of its owner, if it does: metadata and licences.
+/// The reason if a file shares the fate of its owner: metadata and licences.
 pub(super) fn of_owner(path: &str) -> Option<&'static str> {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     let is_metadata = match folder {
@@ -40,7 +40,7 @@ pub(super) fn of_owner(path: &str) -> Option<&'static str> {
     }
 }
 
-/// A file that is found without being opened, beside one that stays; and the reason.
+/// A file that is used without being opened, together with one that stays; and the reason.
 pub(super) fn companion(path: &str) -> Option<(String, &'static str)> {
     // FOLDER/__pycache__/NAME.cpython-313.pyc, also NAME.cpython-313.opt-1.pyc (PEP 3147, PEP 488).
     let (folder, name) = path.strip_suffix(".pyc")?.rsplit_once('/')?;

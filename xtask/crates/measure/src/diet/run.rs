@@ -29,10 +29,10 @@ use model::manifest::{Manifest, Service};
 use model::variant::Variant;
 use stack::throwaway::{StackImages, TrialFailure, TrialPlan, UntouchedAnswers, refuse_unasked};
 
-/// Between the start and the first probe of the trace.
+/// Time between the start and the first probe of the trace.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Most images that are tried: each takes seconds.
+/// Maximum number of trials: each takes seconds.
 const MOST_TRIALS: usize = 60;
 
 /// What to put on a diet.
@@ -52,7 +52,7 @@ pub struct DietRequest<'m> {
     pub deadline: Duration,
 }
 
-/// A diet: what was found, and the Dockerfile that makes the proven image.
+/// The result of a diet: the report, and the Dockerfile of the proven image.
 #[derive(Debug)]
 pub struct Diet {
     /// The report.
@@ -90,7 +90,7 @@ impl DietRequest<'_> {
 }
 
 impl<'m> DietRequest<'m> {
-    /// Traces the image in the stack of the trials. A stored trace may be of other probes.
+    /// Traces the image in the same stack as the trials. A stored trace may be from other probes.
     fn trace(
         &self,
         manifest: &'m Manifest,
@@ -115,10 +115,10 @@ impl<'m> DietRequest<'m> {
     }
 }
 
-/// Finds what an image can do without. Nothing is left behind.
+/// Finds files that an image can do without. Removes everything it creates.
 ///
 /// # Errors
-/// When the image is missing, nothing asks the service, this machine cannot trace, a probe fails on the untouched image or is
+/// When the image is missing, nothing probes the service, this machine cannot trace, a probe fails on the untouched image or is
 /// flaky, docker fails, or the user interrupts.
 pub fn run(manifest: &Manifest, request: &DietRequest<'_>, context: &Context) -> Result<Diet> {
     let started = Instant::now();
@@ -191,14 +191,14 @@ pub fn run(manifest: &Manifest, request: &DietRequest<'_>, context: &Context) ->
     Ok(Diet { report, dockerfile })
 }
 
-/// What stays without question: the files that were opened, or, aggressively, opened after the start.
+/// Files that stay without a trial: those that were opened or, with `aggressive`, opened after the start.
 fn opened(record: &UseRecord, files: &Files<'_>, aggressive: bool) -> BTreeSet<usize> {
     let is_start = |phase: &usize| matches!(record.phases.get(*phase), Some(UsePhase::Start));
     let opened = record.files.iter().filter(|(_, usage)| !aggressive || !usage.phases.iter().all(is_start));
     files.inodes(opened.map(|(path, _)| path))
 }
 
-/// Runs trials; equal images are tried once.
+/// Runs trials; identical images are tried once.
 struct Trials<'a, 'm> {
     plan: &'a TrialPlan<'m>,
     untouched: &'a UntouchedAnswers,
@@ -233,7 +233,7 @@ impl Trials<'_, '_> {
         Ok((trial, failures))
     }
 
-    /// The verdict that decides is repeated.
+    /// Repeats the last trial, whose verdict counts.
     fn confirm(&mut self, selection: &Selection<'_>, manifest: &Manifest) -> Result<Proven> {
         let (trial, failures) = self.run(selection)?;
         self.stacks += 1;
@@ -253,14 +253,14 @@ impl Trials<'_, '_> {
     }
 }
 
-/// The image that the trials proved.
+/// The image proven by the trials.
 struct Proven {
     bytes: Bytes,
-    /// What the over-prune check says of it.
+    /// The findings of the over-prune check.
     findings: Vec<PruneFinding>,
 }
 
-/// What the over-prune check finds in the trial image only. Package databases list packages that are gone; their licences may go too.
+/// Over-prune findings that only the trial image has. Package databases still list removed packages, whose licences may go too.
 fn new_findings(
     original: &ImageToAnalyze,
     trial: Vec<PruneFinding>,

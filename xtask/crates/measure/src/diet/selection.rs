@@ -12,7 +12,7 @@ use engine::layer_tar::LayerEntryKind;
 pub(super) struct Files<'i> {
     pub(super) image: &'i FlatImage,
     pub(super) owned: &'i OwnedFiles,
-    /// The inode that each symbolic link leads to.
+    /// The inode that each symbolic link resolves to.
     links: BTreeMap<&'i str, Option<usize>>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Selection<'i> {
     /// Inodes of regular files.
     pub(super) files: BTreeSet<usize>,
     links: BTreeSet<&'i str>,
-    /// Why a file stays that is not among those that must.
+    /// The rule for each additional file that stays.
     pub(super) rules: BTreeMap<usize, &'static str>,
 }
 
@@ -60,13 +60,13 @@ impl<'i> Files<'i> {
         all
     }
 
-    /// The inodes of recorded paths; those outside of the image are left out.
+    /// The inodes of recorded paths; paths outside the image are left out.
     pub(super) fn inodes<'p>(&self, paths: impl Iterator<Item = &'p String>) -> BTreeSet<usize> {
         let file = |path: &String| self.image.at(path).filter(|found| found.bytes().is_some());
         paths.filter_map(|path| Some(file(path)?.inode)).collect()
     }
 
-    /// Everything to keep with the files that must stay.
+    /// Everything to keep if these files must stay.
     pub(super) fn with(&self, must: &BTreeSet<usize>) -> Selection<'i> {
         let mut kept = Selection { files: must.clone(), ..Selection::default() };
         for path in self.image.paths() {
@@ -79,7 +79,7 @@ impl<'i> Files<'i> {
         }
         let staying = self.image.paths().filter(|path| kept.files.contains(&path.inode));
         let owners: BTreeSet<usize> = staying.filter_map(|path| self.owner(path.path)).collect();
-        // A package's folder of documentation may be a link to that of another.
+        // A package's documentation folder may be a link to another package's.
         for owner in &owners {
             let copyright = format!("usr/share/doc/{}/copyright", self.owned.owners[*owner].name);
             if let Some(inode) = resolve(self.image, &copyright) {
@@ -127,11 +127,11 @@ impl Selection<'_> {
     }
 }
 
-/// What a path leads to, with all links followed; `None` if it leads out of the image.
+/// Resolves a path, following all links; `None` if it leads out of the image.
 fn resolve(image: &FlatImage, path: &str) -> Option<usize> {
     let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
     let mut done: Vec<String> = Vec::new();
-    // Linux follows as many (path_resolution(7)).
+    // The limit in Linux (path_resolution(7)).
     let mut links = 40;
     while let Some(part) = todo.pop() {
         match part.as_str() {

@@ -21,20 +21,20 @@ pub(super) struct Part {
     /// Inodes.
     pub(super) files: BTreeSet<usize>,
     bytes: u64,
-    /// How trials failed without them; `None` if that is not known of this part alone.
+    /// How a trial failed without them; `None` if unknown for this part alone.
     pub(super) failure: Option<TrialFailure>,
 }
 
-/// What a trial tells of a selection: the first failure, if any.
+/// Runs a trial of a selection. Returns the first failure, if any.
 pub(super) type Try<'t> = &'t mut dyn FnMut(&Selection<'_>) -> Result<Option<TrialFailure>>;
 
 /// A search among the candidates of an image.
 pub(super) struct TrialSearch<'i> {
     files: &'i Files<'i>,
-    /// What stays without question.
+    /// Files that stay without a trial.
     base: BTreeSet<usize>,
     all: BTreeMap<usize, FlatPath<'i>>,
-    /// How many trials are left.
+    /// Remaining number of trials.
     pub(super) left: usize,
 }
 
@@ -43,7 +43,7 @@ impl<'i> TrialSearch<'i> {
         TrialSearch { files, base, all: files.all(), left: most }
     }
 
-    /// The candidates by owner, the largest first. Metadata and licences are none: they follow their owner.
+    /// The candidates by owner, largest first. Metadata and licences are excluded: they follow their owner.
     pub(super) fn candidates(&self) -> Vec<Part> {
         let kept = self.files.with(&self.base);
         let mut by_owner: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
@@ -66,7 +66,7 @@ impl<'i> TrialSearch<'i> {
         Part { owner, files, bytes, failure: None }
     }
 
-    /// What an image keeps with these parts.
+    /// The files that an image keeps if these parts stay.
     pub(super) fn selection(&self, parts: &[Part]) -> Selection<'i> {
         let must = self.base.iter().chain(parts.iter().flat_map(|part| &part.files));
         self.files.with(&must.copied().collect())
@@ -89,7 +89,7 @@ impl<'i> TrialSearch<'i> {
             let mut stay = self.among(split, &needed, attempt)?;
             for part in &mut stay {
                 part.failure = part.failure.take().or_else(|| largest.failure.clone());
-                // A part that cannot shrink any more is not tried again.
+                // A part that cannot shrink further is not tried again.
                 if part.files == largest.files {
                     part.bytes = 0;
                 }
@@ -100,7 +100,7 @@ impl<'i> TrialSearch<'i> {
         Ok(needed)
     }
 
-    /// Which of some parts must stay, beside others that stay.
+    /// Which of these parts must stay, given that the parts in `beside` stay.
     fn among(&mut self, parts: Vec<Part>, beside: &[Part], attempt: Try<'_>) -> Result<Vec<Part>> {
         let mut left = self.left;
         let minimum = minimize(parts.len(), &mut left, &mut |kept| {
@@ -115,7 +115,7 @@ impl<'i> TrialSearch<'i> {
         Ok(minimum.kept.iter().filter_map(of).collect())
     }
 
-    /// Splits a part by the first folders in which its paths differ, or else file by file.
+    /// Splits a part by the first folder level at which its paths differ, or else file by file.
     fn split(&self, part: &Part) -> Vec<Part> {
         let path = |inode: &usize| self.all.get(inode).map_or("", |path| path.path);
         let paths: Vec<&str> = part.files.iter().map(path).collect();

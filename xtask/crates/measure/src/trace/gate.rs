@@ -1,7 +1,7 @@
-//! Holds the OCI runtime at each of its starts until the file systems of the traced containers are watched.
+//! Blocks each start of the OCI runtime until the file systems of the traced containers are watched.
 //!
 //! A permission event of fanotify(7) stops the runtime before its first instruction. It costs about a millisecond, also for
-//! containers of others. The kernel lets everything pass as soon as this program ends, however it ends.
+//! other containers on the machine. When this program ends, for whatever reason, the kernel releases all starts.
 
 use std::collections::BTreeSet;
 use std::io::{PipeWriter, pipe};
@@ -18,7 +18,7 @@ use nix::sys::fanotify::{Fanotify, FanotifyResponse, InitFlags, MarkFlags, MaskF
 
 use crate::trace::opens::{self, Opens, unsupported};
 
-/// Holds starts until it is closed or dropped.
+/// Blocks starts until it is closed or dropped.
 pub(super) struct Gate {
     /// Closing it ends the thread.
     end: Option<PipeWriter>,
@@ -26,7 +26,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Holds every start of these programs until the file systems of these containers are watched, if they are mounted by then.
+    /// Blocks every start of these programs until the mounted file systems of these containers are watched.
     pub(super) fn open(programs: &BTreeSet<PathBuf>, containers: &[Arc<Opens>]) -> Result<Gate> {
         let flags = InitFlags::FAN_CLASS_CONTENT | InitFlags::FAN_NONBLOCK | InitFlags::FAN_CLOEXEC;
         let group = opens::group(flags)?;
@@ -38,7 +38,7 @@ impl Gate {
         let (reader, end) = pipe().context("cannot make a pipe")?;
         let containers = containers.to_vec();
         let thread = thread::spawn(move || {
-            // The group ends with the thread, which lets everything pass.
+            // The fanotify group closes with the thread, which releases all starts.
             let mut result = Ok(());
             loop {
                 let mut fds = [
@@ -59,7 +59,7 @@ impl Gate {
         Ok(Gate { end: Some(end), thread: Some(thread) })
     }
 
-    /// Stops holding starts.
+    /// Stops blocking starts.
     ///
     /// # Errors
     /// When a file system could not be watched.
@@ -84,7 +84,7 @@ impl Drop for Gate {
     }
 }
 
-/// Watches what is mounted, then lets all waiting starts pass.
+/// Watches the mounted file systems, then releases all waiting starts.
 fn answer(group: &Fanotify, containers: &[Arc<Opens>]) -> Result<()> {
     let events = match group.read_events() {
         Err(Errno::EAGAIN | Errno::EINTR) => return Ok(()),
@@ -95,7 +95,7 @@ fn answer(group: &Fanotify, containers: &[Arc<Opens>]) -> Result<()> {
         match group.write_response(FanotifyResponse::new(fd, Response::FAN_ALLOW)) {
             // The process was killed while it waited.
             Ok(()) | Err(Errno::ENOENT) => {}
-            // The others must not wait for this one.
+            // Other starts must not wait for this one.
             Err(error) => result = result.and(Err(error).context("cannot let the engine's runtime start")),
         }
     }

@@ -1,4 +1,4 @@
-//! What is opened in a container's file system, as fanotify(7) reports it.
+//! The files opened in a container's file system, as reported by fanotify(7).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +37,7 @@ pub(super) struct Opens {
 impl Opens {
     /// Not watching anything yet.
     pub(super) fn new(mount: ContainerMount) -> Result<Opens> {
-        // Everything that waits in the queue is small, and a lost event would spoil the whole trace.
+        // Unlimited queue: its entries are small, and one lost event would spoil the whole trace.
         let flags = InitFlags::FAN_CLASS_NOTIF
             | InitFlags::FAN_UNLIMITED_QUEUE
             | InitFlags::FAN_NONBLOCK
@@ -52,7 +52,7 @@ impl Opens {
             if watched.contains(&path) {
                 continue;
             }
-            // The whole file system: the container has a mount of its own in another namespace.
+            // The whole file system: the container has its own mount in another namespace.
             let flags = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_FILESYSTEM;
             let events = MaskFlags::FAN_OPEN | MaskFlags::FAN_OPEN_EXEC | MaskFlags::FAN_ACCESS;
             let marked = self.group.mark(flags, events, AT_FDCWD, Some(&path));
@@ -109,13 +109,13 @@ fn lost() -> Failure {
     )
 }
 
-/// A group of fanotify; events come with files that are open for reading.
+/// A fanotify group whose events carry files opened for reading.
 pub(super) fn group(flags: InitFlags) -> Result<Fanotify, Failure> {
     let files = EventFFlags::O_RDONLY | EventFFlags::O_LARGEFILE | EventFFlags::O_CLOEXEC;
     Fanotify::init(flags, files).map_err(|error| unsupported("cannot use fanotify", error))
 }
 
-/// Why fanotify refused something.
+/// The failure for an error of fanotify.
 pub(super) fn unsupported(what: &str, error: Errno) -> Failure {
     let remedy = match error {
         Errno::EPERM => "run it as root (CAP_SYS_ADMIN), outside of containers and user namespaces",

@@ -16,21 +16,21 @@ pub struct TraceReport {
     pub edition: Edition,
     /// The use of each traced service's image.
     pub services: Vec<ImageUse>,
-    /// The traced services that no probe asks: their records show only their start, and what others asked of them.
+    /// Traced services without a probe: their records show only the start and calls from other services.
     pub unasked: Vec<String>,
-    /// How long the probes took, from each request to its answer.
+    /// Total time of the probes, from each request to its response.
     pub probe_milliseconds: u64,
-    /// How long it took to record what was opened, after each answer.
+    /// Total time spent recording opened files, after each response.
     pub recording_milliseconds: u64,
 }
 
-/// A report with the length of its tables.
+/// A report and the maximum length of its tables.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct TraceView<'r> {
     /// The report.
     pub report: &'r TraceReport,
-    /// Most rows of a table.
+    /// Maximum rows of a table.
     #[serde(skip)]
     pub top: usize,
 }

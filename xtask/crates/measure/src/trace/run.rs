@@ -45,7 +45,7 @@ pub struct TraceRequest<'m> {
     pub variant: Variant,
     /// Their tag, without edition and variant.
     pub tag: Tag,
-    /// How long to wait without requests between the start and the probes.
+    /// Time without requests between the start and the probes.
     pub idle: Duration,
     /// Time limit for the stack to become healthy.
     pub deadline: Duration,
@@ -86,7 +86,7 @@ pub struct TraceRun<'a, 'm> {
     pub plan: &'a ProbePlan<'m>,
     /// The services to start with their dependencies.
     pub started: &'a [&'m Service],
-    /// Those of them to trace.
+    /// The started services to trace.
     pub traced: &'a [&'m Service],
     /// The images.
     pub images: &'a StackImages,
@@ -97,7 +97,7 @@ pub struct TraceRun<'a, 'm> {
 }
 
 impl TraceRun<'_, '_> {
-    /// Traces and stores a record for each traced service; the report names no service that nothing asks.
+    /// Traces, and stores a record for each traced service. The report does not list services without a probe.
     ///
     /// # Errors
     /// As for [`run`].
@@ -148,7 +148,7 @@ impl TraceRun<'_, '_> {
     }
 }
 
-/// Older engines have no interval of their own for health checks during the start.
+/// Older engines have no separate health check interval during the start (`start_interval`).
 const OLDEST_ENGINE: Version = Version::new(25, 0);
 
 /// Refuses engines whose containers cannot be traced from here.
@@ -166,7 +166,7 @@ pub(crate) fn require(docker: &Docker) -> Result<()> {
         let what = format!("cannot trace with Docker Engine older than {OLDEST_ENGINE}");
         return Err(Failure::machine(what, "update the engine").into());
     }
-    // Without the right to use fanotify, nothing is started.
+    // Fails before anything starts if fanotify is not permitted.
     Opens::new(ContainerMount { id: String::new(), merged: None }).map(drop)
 }
 
@@ -176,7 +176,7 @@ struct TracedContainer {
     service: String,
     found: ContainerInspect,
     opens: Arc<Opens>,
-    /// Per phase: what was opened.
+    /// The opened files of each phase.
     phases: Vec<BTreeMap<String, FileOpens>>,
 }
 
@@ -187,7 +187,7 @@ struct TracedContainers {
 }
 
 impl TracedContainers {
-    /// The containers of these services, which are created but not started.
+    /// The containers of these services, created but not started.
     fn of(stack: &ThrowawayStack, services: &[&Service], docker: &Docker) -> Result<TracedContainers> {
         let mut containers = Vec::new();
         for found in docker.project_containers(&stack.project().name()?)? {
@@ -225,7 +225,7 @@ impl TracedContainers {
         self.containers.iter().map(|container| Arc::clone(&container.opens)).collect()
     }
 
-    /// Checks that the same containers are running, and watched.
+    /// Checks that the same containers are running and watched.
     fn started(&mut self, docker: &Docker) -> Result<()> {
         for container in &mut self.containers {
             let service = &container.service;
@@ -243,7 +243,7 @@ impl TracedContainers {
         Ok(())
     }
 
-    /// Ends a phase: everything that was opened since the last one belongs to it.
+    /// Ends a phase: it gets all files opened since the last one ended.
     fn phase(&mut self, phase: UsePhase) -> Result<()> {
         for container in &mut self.containers {
             let opened = container.opens.take(container.found.state.pid);
@@ -254,7 +254,7 @@ impl TracedContainers {
         Ok(())
     }
 
-    /// Checks that the trace began before the first process did. One that has ended already has no ID.
+    /// Checks that the trace began before the first process. A process that has already ended has no ID.
     fn require_first_process(&self) -> Result<()> {
         for container in self.containers.iter().filter(|container| container.found.state.pid != 0) {
             if !container.phases.iter().flat_map(BTreeMap::values).any(|opens| opens.by_first) {
@@ -269,7 +269,7 @@ impl TracedContainers {
         Ok(())
     }
 
-    /// Stores a record of each service, and returns the shares that they give.
+    /// Stores a record for each service and returns the use of its image.
     fn uses(&self, context: &Context) -> Result<Vec<ImageUse>> {
         let services: BTreeSet<&String> =
             self.containers.iter().map(|container| &container.service).collect();
@@ -308,7 +308,7 @@ fn used_owner(owner: &Owner) -> UsedOwner {
     }
 }
 
-/// Adds the files of the image that were opened in a phase. Others were made by the container.
+/// Adds the files of the image that were opened in a phase. Other files were created by the container.
 fn add(phase: usize, opened: &BTreeMap<String, FileOpens>, files: &OwnedFiles, record: &mut UseRecord) {
     for (name, opens) in opened {
         if let Some(file) = files.at(name) {

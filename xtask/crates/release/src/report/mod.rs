@@ -146,7 +146,7 @@ fn absent<T>(why: impl Into<String>, remedy: String) -> ReportSection<T> {
     ReportSection::Absent { why: why.into(), remedy }
 }
 
-/// An image's contents, with what was recorded of its use.
+/// An image's contents and its recorded use.
 fn image_contents(contents: Contents, repository: &Repository) -> ImageContents {
     let used = match UseRecord::find(&contents.image, &contents.id, repository) {
         FoundUse::Current(record) => Some(ImageUse::of(&record)),

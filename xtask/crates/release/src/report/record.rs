@@ -125,7 +125,7 @@ pub struct ImageContents {
     pub owners: Vec<OwnerBytes>,
     /// Bytes hidden by later layers.
     pub waste: Bytes,
-    /// How much of it `trace` saw opened; `None` if this image was not traced.
+    /// How much of it was opened during `trace`; `None` if this image was not traced.
     #[serde(default)]
     pub used: Option<UsedBytes>,
     /// Opportunities to shrink the image.
@@ -143,7 +143,7 @@ pub struct OwnerBytes {
     pub label: String,
     /// Unpacked bytes.
     pub bytes: Bytes,
-    /// Bytes of its files that `trace` saw opened; `None` if the image was not traced.
+    /// Bytes of its files that were opened during `trace`; `None` if the image was not traced.
     #[serde(default)]
     pub opened: Option<Bytes>,
 }

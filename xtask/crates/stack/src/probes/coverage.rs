@@ -35,8 +35,8 @@ struct Route {
 /// The methods of a path item (OpenAPI 3.2, "Path Item Object").
 const METHODS: [&str; 9] = ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
 
-/// Compares a document with the probes of a service. A query does not distinguish routes; a probe counts with the status that it expects.
-/// `None` if this is no OpenAPI document of version 3, or it documents no route.
+/// Compares a document with the probes of a service. Query strings are ignored; a probe covers the status that it expects.
+/// `None` unless this is an OpenAPI 3 document with at least one route.
 pub fn coverage<'p>(
     service: &str,
     document: &Value,
@@ -71,7 +71,7 @@ pub fn coverage<'p>(
     (coverage.routes > 0).then_some(coverage)
 }
 
-/// Whether a status belongs to a documented one: `404`, `4XX` for those of its hundred that are not listed, `default` for all others.
+/// Whether a status matches a documented one: `404` exactly, `4XX` if the status is not listed itself, `default` for all others.
 fn is_of(statuses: &BTreeSet<String>, documented: &str, status: u16) -> bool {
     let exact = status.to_string();
     let hundred = format!("{}XX", status / 100);
@@ -112,13 +112,13 @@ fn prefix(document: &Value) -> Option<String> {
     Some(path.trim_end_matches('/').to_owned()).filter(|path| path.starts_with('/') && !path.contains('{'))
 }
 
-/// A path item, which may be kept elsewhere in the document.
+/// A path item; follows a reference within the document.
 fn resolved<'d>(document: &'d Value, item: &'d Value) -> &'d Value {
     let pointer = item.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
     pointer.and_then(|pointer| document.pointer(pointer)).unwrap_or(item)
 }
 
-/// The route of a request: with equal methods, the one with the most literal segments, as the specification demands.
+/// The route of a request: of those with its method, the one with the most literal segments, as the specification requires.
 fn matching(routes: &[Route], method: &str, path: &str) -> Option<usize> {
     let fits =
         routes.iter().enumerate().filter(|(_, route)| route.method == method && matches(&route.path, path));
@@ -126,7 +126,7 @@ fn matching(routes: &[Route], method: &str, path: &str) -> Option<usize> {
     fits.max_by_key(|(_, route)| literals(route)).map(|(index, _)| index)
 }
 
-/// Whether a path fits a template, segment by segment.
+/// Whether a path matches a template, segment by segment.
 fn matches(template: &str, path: &str) -> bool {
     let (mut templates, mut segments) = (template.split('/'), path.split('/'));
     loop {
@@ -138,7 +138,7 @@ fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// `{id}` fits every segment but an empty one, `{id}.json` those with this end.
+/// `{id}` matches every non-empty segment, `{id}.json` those that end with `.json`.
 fn segment_matches(template: &str, segment: &str) -> bool {
     match (template.find('{'), template.rfind('}')) {
         (Some(start), Some(end)) if start < end => {
@@ -151,7 +151,7 @@ fn segment_matches(template: &str, segment: &str) -> bool {
     }
 }
 
-/// The coverage of services in words, a line or two for each; empty without documents.
+/// The coverage of services as text, one or two lines for each; empty without documents.
 pub(crate) fn described(all: &[RouteCoverage]) -> String {
     let mut out = String::new();
     for one in all {

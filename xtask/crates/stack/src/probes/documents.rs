@@ -1,4 +1,4 @@
-//! The OpenAPI documents of running services: from a probe that requests one, such as one with credentials, else from `/openapi.json`.
+//! The OpenAPI documents of running services: from a probe that requests it, for example with credentials, else from `/openapi.json`.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use model::probe::{Body, HttpRequest, Method};
 
 /// Where frameworks serve the document.
 const PATH: &str = "/openapi.json";
-/// The longest wait for it.
+/// Timeout of the request.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The coverage of every service that has a document, by the probes that passed. Never fails because of a document.
+/// The coverage, by passing probes, of every service that has a document. A bad document is not an error.
 ///
 /// # Errors
-/// When docker cannot be asked, or the user interrupts.
+/// When docker fails, or the user interrupts.
 pub(crate) fn coverage(
     services: &[&Service],
     results: &[ProbeResult<'_>],

@@ -44,10 +44,10 @@ impl<'m> ProbePlan<'m> {
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
     }
 
-    /// The services that no probe asks.
+    /// The services without a probe.
     ///
     /// # Errors
-    /// When nothing is asked at all.
+    /// When there is no probe at all.
     pub fn unasked(&self) -> Result<Vec<&'m str>, Failure> {
         let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
         if self.groups.is_empty() {

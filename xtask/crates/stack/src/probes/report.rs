@@ -31,7 +31,7 @@ pub struct ProbeReport {
     /// The services without a probe or a health check.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unprobed: Vec<String>,
-    /// Which documented routes the passed probes exercise, for services with an OpenAPI document; only `test` asks.
+    /// Which documented routes the passed probes exercise, for services with an OpenAPI document; only in `test`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteCoverage>,
 }

@@ -135,8 +135,8 @@ impl ThrowawayStack {
         change.execute().map(drop)
     }
 
-    /// Creates the containers without starting them; [`ThrowawayStack::up`] then starts these. Their health checks run until they
-    /// pass, and not again: later, they would mix with what is observed.
+    /// Creates the containers without starting them; [`ThrowawayStack::up`] then starts them. Health checks stop once they pass, so
+    /// that they do not disturb the trace.
     ///
     /// # Errors
     /// When the override file cannot be written, or Compose fails.

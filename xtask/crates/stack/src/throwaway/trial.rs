@@ -1,4 +1,4 @@
-//! Trials of one service's image: a throwaway stack in which this image is another, its probes, and parity with the untouched image.
+//! Trials of one service's image: replaces it in a throwaway stack, runs the probes, and compares the answers with the untouched image.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct TrialPlan<'m> {
     images: StackImages,
     deadline: Duration,
     plan: ProbePlan<'m>,
-    /// The scenarios that ask the service but cannot run, with the reason.
+    /// Scenarios that call the service but cannot run, with the reason.
     pub left_out: Vec<(String, String)>,
 }
 
@@ -49,7 +49,7 @@ pub struct TrialFailure {
     pub group: String,
     /// The probe; `start` if the stack did not become healthy.
     pub probe: String,
-    /// How, in one line.
+    /// The failure, in one line.
     pub what: String,
 }
 
@@ -61,7 +61,7 @@ impl TrialFailure {
 }
 
 impl<'m> TrialPlan<'m> {
-    /// The probes of a service, and the scenarios that ask it. `images`: those of the other services.
+    /// The probes of a service, and the scenarios that call it. `images`: the images of the other services.
     ///
     /// # Errors
     /// When docker fails.
@@ -77,7 +77,7 @@ impl<'m> TrialPlan<'m> {
         let mut services = vec![service];
         let scenarios = asking(manifest, service);
         if !scenarios.is_empty() {
-            // A scenario is written for the whole stack, as in `test`.
+            // A scenario needs the whole stack, as in `test`.
             let others = manifest.services.iter().filter(|other| other.name != service.name);
             let needed: Vec<String> = others.map(|other| images.of(other)).collect();
             let found = context.docker.inspect(&needed)?;
@@ -113,15 +113,15 @@ impl<'m> TrialPlan<'m> {
         &self.plan.services
     }
 
-    /// The images of a trial of this image.
+    /// The images of a trial with this image.
     pub fn images(&self, image: &str) -> StackImages {
         StackImages { replaced: Some((self.service.name.clone(), image.to_owned())), ..self.images.clone() }
     }
 
-    /// The answers of the untouched image, asked twice.
+    /// The answers of the untouched image, from two runs.
     ///
     /// # Errors
-    /// When the image fails a probe, or answers differently the second time: trials would prove nothing.
+    /// When a probe fails, or its answers differ between the runs: trials would prove nothing.
     pub fn untouched(&self, image: &str, context: &Context) -> Result<UntouchedAnswers> {
         let first = self.ask(image, None, context)?;
         if let Some(failure) = first.failures.first() {
@@ -136,10 +136,10 @@ impl<'m> TrialPlan<'m> {
         }
     }
 
-    /// What fails with another image; nothing if it answers as the untouched one. Failures are confirmed by a second stack.
+    /// The failures of another image; none if its answers match the untouched image. A second stack confirms failures.
     ///
     /// # Errors
-    /// When a probe fails in only one of both stacks, docker fails, or the user interrupts.
+    /// When a probe fails in only one of the two stacks, docker fails, or the user interrupts.
     pub fn failures(
         &self,
         image: &str,
@@ -195,10 +195,10 @@ impl<'m> TrialPlan<'m> {
     }
 }
 
-/// Refuses a service that nothing asks.
+/// Refuses a service without probes and scenarios.
 ///
 /// # Errors
-/// When it has no probe, and no scenario asks it.
+/// When it has no probe, and no scenario calls it.
 pub fn refuse_unasked(manifest: &Manifest, service: &Service) -> Result<(), Failure> {
     if !service.probes.is_empty() || !asking(manifest, service).is_empty() {
         return Ok(());
@@ -207,7 +207,7 @@ pub fn refuse_unasked(manifest: &Manifest, service: &Service) -> Result<(), Fail
     Err(Failure::new(FailureClass::Failed, what, "declare [[service.NAME.probe]] in the manifest"))
 }
 
-/// The scenarios that ask a service.
+/// The scenarios that call a service.
 fn asking<'m>(manifest: &'m Manifest, service: &Service) -> Vec<&'m Scenario> {
     let asks = |scenario: &&Scenario| scenario.steps.iter().any(|step| step.service == service.name);
     manifest.scenarios.iter().filter(asks).collect()
@@ -228,7 +228,7 @@ fn failure(outcome: &ProbeOutcome) -> Option<TrialFailure> {
     Some(TrialFailure { group: outcome.group.clone(), probe: outcome.probe.clone(), what })
 }
 
-/// A probe that failed in one of two runs only.
+/// A probe that failed in only one of two runs.
 fn difference<'f>(first: &'f [TrialFailure], second: &'f [TrialFailure]) -> Option<&'f TrialFailure> {
     let only = |of: &'f [TrialFailure], other: &[TrialFailure]| {
         of.iter().find(|one| !other.iter().any(|two| two.name() == one.name()))
