@@ -52,7 +52,7 @@ pub(super) fn maps(part: &EditionReport) -> Markup {
         @if unknown.len() < part.images.len() {
             (legend(part))
             p .note { "Areas show bytes within one image. Use the arrow keys to move through a map."
-                @if traced > 0 { " The pale part of an area is never opened from the start to the stop, as traced." }
+                @if traced > 0 { " The bar at the bottom of an area shows how much of it was opened, as traced." }
             }
         }
         div .maps {
@@ -114,18 +114,20 @@ fn map(image: &ImageReport, inside: &ImageContents, part: &EditionReport) -> Mar
             p .detail #(detail) aria-live="polite" {}
             details {
                 summary { "Show as table" }
-                table {
-                    thead { tr { th scope="col" { "Owner" } th scope="col" { "Kind" } th scope="col" .number { "Size" }
-                        @if inside.used.is_some() { th scope="col" .number { "Opened" } }
-                    } }
-                    tbody {
-                        @for cell in &cells {
-                            tr {
-                                th scope="row" { (cell.label) }
-                                td { (cell.kind.map_or("", OwnerKind::name)) }
-                                td .number { (cell.bytes) }
-                                @if inside.used.is_some() {
-                                    td .number { (cell.opened_share().map_or("–".to_owned(), |share| format!("{share:.0} %"))) }
+                div .scroll tabindex="0" role="group" aria-label=(format!("Contents of {}, as a table", image.service)) {
+                    table {
+                        thead { tr { th scope="col" { "Owner" } th scope="col" { "Kind" } th scope="col" .number { "Size" }
+                            @if inside.used.is_some() { th scope="col" .number { "Opened" } }
+                        } }
+                        tbody {
+                            @for cell in &cells {
+                                tr {
+                                    th scope="row" { (cell.label) }
+                                    td { (cell.kind.map_or("", OwnerKind::name)) }
+                                    td .number { (cell.bytes) }
+                                    @if inside.used.is_some() {
+                                        td .number { (cell.opened_share().map_or("–".to_owned(), |share| format!("{share:.0} %"))) }
+                                    }
                                 }
                             }
                         }
