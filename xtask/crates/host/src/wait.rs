@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_millis(50);
 const ROUND: Duration = Duration::from_millis(200);
 const ROUNDS: u32 = 30;
 
-/// The end of a wait, at most [`LONGEST`] from now: options accept any number of seconds, which could overflow the clock.
+/// The end of a wait, at most `LONGEST` from now: options accept any number of seconds, which could overflow the clock.
 pub fn after(time: Duration) -> Instant {
     Instant::now() + time.min(LONGEST)
 }
