@@ -158,7 +158,7 @@ fn the_page_of_a_full_report_stays_small() {
     let page = release::report::render::html(&report);
     assert!(page.len() < 1_500_000, "{} bytes", page.len());
     let words = ["97.5 %", "no difference", "not measured", "Left out", "hidden by later layers"];
-    let traced = ["--opened:50.0%", "never opened", "<b>Not traced</b>: storage, client"];
+    let traced = ["--opened:50.0%", "how much of it was opened", "<b>Not traced</b>: storage, client"];
     for words in words.into_iter().chain(traced) {
         assert!(page.contains(words), "no `{words}` in the page");
     }
