@@ -31,7 +31,7 @@ const PROBES: &str = "[[service.alpha.probe]]\nname = \"plain\"\nrequest = { get
 /// Bytes of the planted library that nothing uses.
 const UNUSED: usize = 20_000_000;
 
-/// A checkout with one service, and files that it needs in different ways or not at all.
+/// A checkout with one service and files that it needs in different ways, or does not need.
 fn site(test: &str, probes: &str) -> Tiny {
     let tiny = Tiny::new(test);
     let name = &tiny.name;

@@ -48,7 +48,7 @@ struct Answer {
     response: Response,
     /// The status that the api service returned, if the request was forwarded.
     upstream: Option<StatusCode>,
-    /// The path that was served: that of the page if no file matches.
+    /// The path that was served; the page's path if no file matches.
     path: String,
 }
 

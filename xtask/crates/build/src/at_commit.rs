@@ -218,7 +218,7 @@ impl<'c> OldCommits<'c> {
         })
     }
 
-    /// The difference between two built images, named by their commits. Dockerfile lines are those of the second commit.
+    /// The difference between two built images, named by their commits. Dockerfile lines refer to the second commit.
     ///
     /// # Errors
     /// When an image cannot be read.

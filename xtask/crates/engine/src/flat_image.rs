@@ -43,7 +43,7 @@ pub struct FlatPath<'f> {
     pub path: &'f str,
     /// Equal for all hard links of a file.
     pub inode: usize,
-    /// The entry. Its own path is that of its first hard link.
+    /// The entry. Its own path is its first hard link's.
     pub entry: &'f LayerEntry,
 }
 

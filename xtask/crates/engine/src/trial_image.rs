@@ -58,7 +58,7 @@ impl Docker {
         Ok(trial)
     }
 
-    /// Removes trial images whose process has ended. Returns a message for each that could not be removed.
+    /// Removes the trial images of processes that have ended. Returns a message for each image that it could not remove.
     ///
     /// # Errors
     /// When docker fails.

@@ -207,7 +207,7 @@ fn image(service: &str, bytes: u64) -> ImageReport {
         kind,
         label: label.into(),
         bytes: Bytes(bytes / 1000 * tenths),
-        // Small owners are not opened at all.
+        // Small owners are never opened.
         opened: is_traced.then_some(Bytes(if tenths > 5 { bytes / 2000 * tenths } else { 0 })),
     };
     let mut owners = vec![

@@ -56,7 +56,7 @@ pub struct SizeHistory {
     pub platform: String,
     /// The changes, newest first.
     pub steps: Vec<SizeStep>,
-    /// Commits whose lock cannot be read.
+    /// Commits with an unreadable lock.
     pub unreadable: Vec<UnreadableLock>,
     /// Whether older commits are missing in this clone.
     pub shallow: bool,

@@ -20,11 +20,11 @@ pub use build::at_commit::remove_leftovers;
 /// that changed inputs are built: for n of them, at most 2 + log2(n), plus those that do not build.
 ///
 /// # Errors
-/// When there is no change to explain or no engine, when fewer than two commits can be built, or the user interrupts.
+/// If the size never changed, no engine answers, fewer than two commits build, or the user interrupts.
 pub fn find_commit(history: &mut SizeHistory, project: &str, context: &Context) -> Result<()> {
     let names = history.names();
     let Some(cause) = &mut history.cause else {
-        let what = "--build: there is no change to explain: the lock has one size of this image";
+        let what = "--build has nothing to explain: the lock has only one size for this image";
         return Err(Failure::new(FailureClass::Failed, what, "omit --build").into());
     };
     let states = states(cause, &names, context)?;

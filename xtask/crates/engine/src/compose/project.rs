@@ -299,7 +299,7 @@ impl Project {
         Ok(cmd.args(self.only.iter().cloned()).read().map(drop)?)
     }
 
-    /// `docker compose stop`: SIGTERM, and SIGKILL to those that do not end in time.
+    /// `docker compose stop`: SIGTERM, then SIGKILL to containers that do not stop in time.
     ///
     /// # Errors
     /// When Compose fails.

@@ -52,7 +52,7 @@ impl Findings<'_, '_> {
         rows
     }
 
-    /// The largest folders of which every file can go.
+    /// Folders whose files can all go; only the outermost are listed.
     fn delete(&self, goes: &[usize]) -> String {
         let staying: Vec<&str> = self.selection.files.iter().map(|inode| self.search.path(*inode)).collect();
         let mut folders: BTreeMap<String, u64> = BTreeMap::new();

@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// The result for rules that each name items of which at least one must stay, and the number of trials.
+    /// Minimizes under rules. Each rule is a list of items; at least one must stay. Also returns the number of trials.
     fn run(items: usize, rules: &[BTreeSet<usize>], most: usize) -> (Minimum<usize>, usize) {
         let mut left = most;
         let mut test = |kept: &BTreeSet<usize>| -> Result<Option<usize>, Infallible> {

@@ -191,7 +191,7 @@ pub fn run(manifest: &Manifest, request: &DietRequest<'_>, context: &Context) ->
     Ok(Diet { report, dockerfile })
 }
 
-/// Files that stay without a trial: those that were opened or, with `aggressive`, opened after the start.
+/// Files that stay without a trial: opened files or, with `aggressive`, files opened after the start.
 fn opened(record: &UseRecord, files: &Files<'_>, aggressive: bool) -> BTreeSet<usize> {
     let is_start = |phase: &usize| matches!(record.phases.get(*phase), Some(UsePhase::Start));
     let opened = record.files.iter().filter(|(_, usage)| !aggressive || !usage.phases.iter().all(is_start));
@@ -233,7 +233,7 @@ impl Trials<'_, '_> {
         Ok((trial, failures))
     }
 
-    /// Repeats the last trial, whose verdict counts.
+    /// Repeats the last trial, because its verdict counts.
     fn confirm(&mut self, selection: &Selection<'_>, manifest: &Manifest) -> Result<Proven> {
         let (trial, failures) = self.run(selection)?;
         self.stacks += 1;

@@ -109,7 +109,7 @@ fn lost() -> Failure {
     )
 }
 
-/// A fanotify group whose events carry files opened for reading.
+/// A fanotify group. Its events carry files opened for reading.
 pub(super) fn group(flags: InitFlags) -> Result<Fanotify, Failure> {
     let files = EventFFlags::O_RDONLY | EventFFlags::O_LARGEFILE | EventFFlags::O_CLOEXEC;
     Fanotify::init(flags, files).map_err(|error| unsupported("cannot use fanotify", error))

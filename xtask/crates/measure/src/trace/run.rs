@@ -77,7 +77,7 @@ pub fn run(manifest: &Manifest, request: &TraceRequest<'_>, context: &Context) -
     Ok(TraceReport { unasked, ..run.run(context)? })
 }
 
-/// One stack whose services are traced.
+/// One stack with traced services.
 #[derive(Debug)]
 pub struct TraceRun<'a, 'm> {
     /// The manifest.
@@ -151,7 +151,7 @@ impl TraceRun<'_, '_> {
 /// Older engines have no separate health check interval during the start (`start_interval`).
 const OLDEST_ENGINE: Version = Version::new(25, 0);
 
-/// Refuses engines whose containers cannot be traced from here.
+/// Refuses engines that this machine cannot trace.
 pub(crate) fn require(docker: &Docker) -> Result<()> {
     let refuse = |what: String| {
         Failure::machine(what, "trace on the engine's own machine, with an engine that runs as root")

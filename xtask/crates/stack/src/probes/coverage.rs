@@ -138,7 +138,7 @@ fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// `{id}` matches every non-empty segment, `{id}.json` those that end with `.json`.
+/// `{id}` matches every non-empty segment, `{id}.json` every segment that ends with `.json`.
 fn segment_matches(template: &str, segment: &str) -> bool {
     match (template.find('{'), template.rfind('}')) {
         (Some(start), Some(end)) if start < end => {

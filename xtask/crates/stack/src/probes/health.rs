@@ -28,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// take `timeout` to answer 200.
 ///
 /// # Errors
-/// When docker cannot be asked, or the user interrupts, and those of `after`.
+/// When docker fails, the user interrupts, or `after` fails.
 pub(crate) fn outcomes(
     plan: &ProbePlan<'_>,
     project: &Project,

@@ -47,7 +47,7 @@ impl<'m> ProbePlan<'m> {
     /// The services without a probe.
     ///
     /// # Errors
-    /// When there is no probe at all.
+    /// When nothing has a probe.
     pub fn unasked(&self) -> Result<Vec<&'m str>, Failure> {
         let names: Vec<&str> = self.services.iter().map(|service| service.name.as_str()).collect();
         if self.groups.is_empty() {

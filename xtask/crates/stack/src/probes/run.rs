@@ -58,7 +58,7 @@ pub fn run<'m>(
 /// Like [`run`], and calls `after` after each probe and each health check that stands for probes.
 ///
 /// # Errors
-/// As for [`run`], and those of `after`.
+/// As for [`run`], and when `after` fails.
 pub fn observed<'m>(
     plan: &ProbePlan<'m>,
     project: &Project,
