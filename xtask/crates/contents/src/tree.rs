@@ -6,6 +6,7 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{Elf, EntryKind, LayerEntry, LayerFacts, MetadataFile};
+use engine::symlinks;
 
 /// An entry of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -248,34 +249,11 @@ impl<'f> Tree<'f> {
 
     /// A path with the symbolic links of its folders resolved, never out of the image.
     pub fn real(&self, path: &str) -> String {
-        let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
-        let mut done: Vec<String> = Vec::new();
-        // Linux follows as many (path_resolution(7)).
-        let mut links = 40;
-        while let Some(part) = todo.pop() {
-            match part.as_str() {
-                "" | "." => continue,
-                ".." => {
-                    done.pop();
-                    continue;
-                }
-                _ => done.push(part),
-            }
-            if todo.is_empty() {
-                break;
-            }
-            if let Some(EntryKind::Symlink(target)) = self.kind(&done.join("/"))
-                && links > 0
-            {
-                links -= 1;
-                done.pop();
-                if target.starts_with('/') {
-                    done.clear();
-                }
-                todo.extend(target.split('/').rev().map(str::to_owned));
-            }
-        }
-        done.join("/")
+        let link = |path: &str| match self.kind(path) {
+            Some(EntryKind::Symlink(target)) => Some(target.as_str()),
+            _ => None,
+        };
+        symlinks::real(path, link).unwrap_or_else(|| path.to_owned())
     }
 
     /// A path as a package lists it: `/lib/x` may be there as `usr/lib/x`, where `/lib` is a link to `usr/lib`. `folders` keeps the

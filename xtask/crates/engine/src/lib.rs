@@ -56,6 +56,7 @@ pub mod side_engine;
 pub mod signs;
 pub mod socket;
 pub mod stored_image;
+pub mod symlinks;
 pub mod tag_watch;
 pub mod trial_image;
 pub mod trust;

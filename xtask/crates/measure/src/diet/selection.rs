@@ -6,6 +6,7 @@ use crate::diet::rules;
 use contents::owned_files::OwnedFiles;
 use engine::flat_image::{FlatImage, FlatPath};
 use engine::layer_tar::LayerEntryKind;
+use engine::symlinks;
 
 /// An image's files with their owners.
 #[derive(Debug)]
@@ -129,32 +130,10 @@ impl Selection<'_> {
 
 /// Resolves a path, following all links; `None` if it leads out of the image.
 fn resolve(image: &FlatImage, path: &str) -> Option<usize> {
-    let mut todo: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
-    let mut done: Vec<String> = Vec::new();
-    // The limit in Linux (path_resolution(7)).
-    let mut links = 40;
-    while let Some(part) = todo.pop() {
-        match part.as_str() {
-            "" | "." => continue,
-            ".." => {
-                done.pop();
-                continue;
-            }
-            _ => done.push(part),
-        }
-        if let Some(FlatPath { entry, .. }) = image.at(&done.join("/"))
-            && let LayerEntryKind::Symlink(target) = &entry.kind
-        {
-            links -= 1;
-            if links == 0 {
-                return None;
-            }
-            done.pop();
-            if target.starts_with('/') {
-                done.clear();
-            }
-            todo.extend(target.split('/').rev().map(str::to_owned));
-        }
-    }
-    image.at(&done.join("/")).map(|found| found.inode)
+    let link = |path: &str| match image.at(path).map(|found| &found.entry.kind) {
+        Some(LayerEntryKind::Symlink(target)) => Some(target.as_str()),
+        _ => None,
+    };
+    // `/.` follows the last component too.
+    image.at(&symlinks::real(&format!("{path}/."), link)?).map(|found| found.inode)
 }
