@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::changes::git;
 use crate::support::Site;
 
-/// A site whose service `alpha` gets a large file in the fifth of eight commits; the fourth does not build.
+/// A site with eight commits: the fifth adds a large file to `alpha`, the fourth does not build.
 fn site(test: &str) -> Site {
     let site = Site::new(test);
     let lock = |own: u64| {

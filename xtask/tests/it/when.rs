@@ -1,4 +1,4 @@
-//! `when`: the history of accepted sizes in repositories of git's. Nothing is built.
+//! `when`: the history of accepted sizes in real git repositories. Nothing is built.
 
 use std::process::Output;
 
