@@ -106,24 +106,23 @@ impl<'c> Worktree<'c> {
         let below = context.git().top().and_then(|top| root.strip_prefix(top).ok().map(PathBuf::from));
         let mut tree = Worktree { context, inside: context.clone() };
         tree.inside.repository = Repository::locate(Some(&top.join(below.unwrap_or_default())))?;
-        tree.share_state()?;
+        share_state(&tree.context.repository, &tree.inside.repository)?;
         Ok(tree)
     }
+}
 
-    /// Reuses what is slow to create: the choice of bases and the root file systems of stand-ins.
-    fn share_state(&self) -> Result<()> {
-        let (from, to) = (&self.context.repository, &self.inside.repository);
-        if let Some(choice) = files::read_bytes_if_there(&from.base_choice())? {
-            files::write_atomically(&to.base_choice(), &choice)?;
-        }
-        let Ok(suites) = fs::read_dir(from.bootstrap("")) else { return Ok(()) };
-        for name in suites.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
-            files::create_dir(&to.bootstrap(&name))?;
-            // Without it, the build makes one.
-            fs::hard_link(from.bootstrap(&name).join(ROOT_FS), to.bootstrap(&name).join(ROOT_FS)).ok();
-        }
-        Ok(())
+/// Reuses what is slow to create: the choice of bases and the root file systems of stand-ins.
+fn share_state(from: &Repository, to: &Repository) -> Result<()> {
+    if let Some(choice) = files::read_bytes_if_there(&from.base_choice())? {
+        files::write_atomically(&to.base_choice(), &choice)?;
     }
+    let Ok(suites) = fs::read_dir(from.bootstrap("")) else { return Ok(()) };
+    for name in suites.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        files::create_dir(&to.bootstrap(&name))?;
+        // Without it, the build makes one.
+        fs::hard_link(from.bootstrap(&name).join(ROOT_FS), to.bootstrap(&name).join(ROOT_FS)).ok();
+    }
+    Ok(())
 }
 
 impl Drop for Worktree<'_> {
@@ -153,7 +152,11 @@ impl<'c> OldCommits<'c> {
     /// When this machine cannot build, or the user interrupts.
     pub fn build(&mut self, commit: &str) -> Result<Result<BuiltCommit, String>> {
         let built = Worktree::new(commit, self.context)
-            .and_then(|tree| self.build_in(&tree.inside))
+            .and_then(|tree| {
+                let image = self.build_in(&tree.inside)?;
+                share_state(&tree.inside.repository, &self.context.repository)?;
+                Ok(image)
+            })
             .and_then(|image| Ok((image_sizes(&[&image.image], self.context)?, image)));
         self.context.docker.runner.interrupt.check()?;
         match built {

@@ -209,6 +209,11 @@ impl Repository {
         self.state("when")
     }
 
+    /// Sizes of older commits that an unfinished search measured.
+    pub fn old_commit_sizes(&self) -> PathBuf {
+        self.state("when-sizes.json")
+    }
+
     /// Held while older commits are built.
     pub fn old_commits_lock(&self) -> PathBuf {
         self.state("when.lock")

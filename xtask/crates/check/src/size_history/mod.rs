@@ -1,6 +1,7 @@
 //! `cargo xtask when`: which commits moved the accepted size of an image, which inputs changed, and how much changed lock files
 //! will add.
 
+mod measured;
 mod render;
 mod search;
 mod steps;
@@ -63,14 +64,14 @@ pub struct SizeHistory {
     /// The size in the working tree, if it differs from the last commit's.
     pub uncommitted: Option<Weights>,
     /// What moved the size, for one of the changes.
-    pub cause: Option<Cause>,
+    pub cause: Option<ExplainedChange>,
     /// How much lock files that changed since the last accepted size add.
-    pub forecast: Option<Forecast>,
+    pub forecast: Option<ExpectedSize>,
 }
 
 /// What changed between two accepted sizes.
 #[derive(Debug, Serialize)]
-pub struct Cause {
+pub struct ExplainedChange {
     /// The commit that accepted the new size.
     pub commit: String,
     /// The commit that accepted the previous size.
@@ -83,7 +84,7 @@ pub struct Cause {
 
 /// The expected size of the next image.
 #[derive(Debug, Serialize)]
-pub struct Forecast {
+pub struct ExpectedSize {
     /// The accepted size.
     pub accepted: Weights,
     /// The changed lock files of this service.
@@ -152,12 +153,12 @@ impl SizeHistory {
         names
     }
 
-    fn cause(&self, request: &HistoryRequest<'_>, context: &Context) -> Result<Option<Cause>> {
+    fn cause(&self, request: &HistoryRequest<'_>, context: &Context) -> Result<Option<ExplainedChange>> {
         let Some((step, since)) = self.chosen(request.commit.as_deref(), context)? else { return Ok(None) };
         let range = InputRange::new(since, &step.commit, &self.names(), context)?;
         let inputs = range.changes(since, &step.commit, context)?;
         let (commit, since) = (step.commit.clone(), since.to_owned());
-        Ok(Some(Cause { commit, since, inputs, found: None }))
+        Ok(Some(ExplainedChange { commit, since, inputs, found: None }))
     }
 
     /// The step to explain, with the commit that accepted the previous size: the step that includes `commit`, else the largest.
@@ -191,7 +192,7 @@ impl SizeHistory {
         accepted: Option<Weights>,
         manifest: &Manifest,
         context: &Context,
-    ) -> Result<Option<Forecast>> {
+    ) -> Result<Option<ExpectedSize>> {
         let is_move = |step: &&SizeStep| step.before != step.after;
         let (Some(accepted), Some(last)) = (accepted, self.steps.iter().find(is_move)) else {
             return Ok(None);
@@ -206,7 +207,7 @@ impl SizeHistory {
         let changes = || lock_files.files.iter().flat_map(|file| &file.packages);
         let known = changes().filter_map(|change| change.bytes()).sum();
         let unknown = changes().filter(|change| change.bytes().is_none()).count();
-        Ok(Some(Forecast { accepted, known, unknown, lock_files }))
+        Ok(Some(ExpectedSize { accepted, known, unknown, lock_files }))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Cause, Forecast, FoundStep, SizeHistory, SizeStep};
+use super::{ExpectedSize, ExplainedChange, FoundStep, SizeHistory, SizeStep};
 use build::changes::between::{ChangedLine, DockerfileChange};
 use build::estimate::{EstimateView, LockFileChange};
 use contents::difference::signed;
@@ -89,7 +89,7 @@ impl SizeHistoryView<'_> {
         out
     }
 
-    fn cause(&self, cause: &Cause, form: Form, out: &mut String) {
+    fn cause(&self, cause: &ExplainedChange, form: Form, out: &mut String) {
         let history = self.history;
         let Some(step) = history.steps.iter().find(|step| step.commit == cause.commit) else { return };
         let inputs = &cause.inputs;
@@ -290,7 +290,7 @@ fn lock_files(files: &[LockFileChange], form: Form, out: &mut String) {
 }
 
 /// Expected bytes of the next image.
-fn expected(forecast: &Forecast, form: Form, out: &mut String) {
+fn expected(forecast: &ExpectedSize, form: Form, out: &mut String) {
     form.heading(out, "Lock files changed since the last accepted size");
     let accepted = forecast.accepted.sum();
     let sum = accepted.0.cast_signed().saturating_add(forecast.known);
