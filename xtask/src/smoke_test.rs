@@ -58,7 +58,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let variables = Variables::read(context)?;
     let project = deploy::project(&variables, &manifest, context);
     let values = values(&manifest, &variables, &unique_word());
-    let plan = ProbePlan::new(&manifest, &services);
+    let plan = ProbePlan::new(&manifest, &services, None);
     let (report, _) = run::run(&plan, &project, &values, Duration::from_secs(args.timeout), context)?;
     let printed = args.output.print(&report, &[report.section()], &context.terminal);
     let printed = printed.and_then(|()| Ok(plan.refuse_silence(&report)?));

@@ -96,6 +96,6 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     if request.stack_tests {
         return Ok(());
     }
-    let plan = ProbePlan::new(&manifest, &request.services);
+    let plan = ProbePlan::new(&manifest, &request.services, Some(request.edition));
     report.stacks.iter().try_for_each(|stack| Ok(plan.refuse_silence(&stack.report)?))
 }

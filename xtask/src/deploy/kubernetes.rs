@@ -88,7 +88,7 @@ fn smoke_test(
     let is_planned =
         |service: &&Service| plan.workloads.iter().any(|workload| service.is_compose(&workload.service));
     let services: Vec<&Service> = manifest.services.iter().filter(is_planned).collect();
-    let probes = ProbePlan::new(manifest, &services);
+    let probes = ProbePlan::new(manifest, &services, None);
     let values = values(manifest, variables, &unique_word());
     let runner = &context.docker.runner;
     let report = smoke::run(&probes, plan, kubectl, &values, args.deadline(), runner)?;

@@ -163,7 +163,7 @@ fn pass_probes(
     stack: &ThrowawayStack,
     context: &Context,
 ) -> Result<()> {
-    let plan = ProbePlan::new(manifest, &request.services);
+    let plan = ProbePlan::new(manifest, &request.services, Some(request.edition));
     let (report, _) = probes::run::run(&plan, stack.project(), &stack.values, request.deadline, context)?;
     let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
     if !failed.is_empty() {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::edition::Edition;
 use crate::expectation::{BodyTest, Expectation};
 use crate::parity::ParityRules;
 use crate::placeholders::{self, Values};
@@ -19,6 +20,8 @@ pub struct Probe {
     pub name: String,
     /// The name of the service.
     pub service: String,
+    /// The editions that it is for; empty for all.
+    pub only: Vec<Edition>,
     /// The request. Placeholders `${NAME}` stand for captures of earlier probes, plain secrets and the run's ID.
     pub request: HttpRequest,
     /// The expected response.
@@ -126,6 +129,11 @@ impl fmt::Display for CaptureSource {
 }
 
 impl Probe {
+    /// Whether it is for this edition. `None`: an unknown edition, in which only probes for all editions hold.
+    pub fn is_for(&self, edition: Option<Edition>) -> bool {
+        self.only.is_empty() || edition.is_some_and(|edition| self.only.contains(&edition))
+    }
+
     /// The placeholders in its request and expectation.
     pub fn needs(&self) -> BTreeSet<String> {
         let request = serde_json::to_value(&self.request).unwrap_or_default();
@@ -202,6 +210,7 @@ mod tests {
         Probe {
             name: "ask".into(),
             service: "api".into(),
+            only: Vec::new(),
             request: HttpRequest {
                 method: Method::Post,
                 path: "/q/${id}".into(),
@@ -231,6 +240,15 @@ mod tests {
 
     fn judged(probe: &Probe, response: &HttpResponse) -> Vec<String> {
         probe.judge(response, &Values::new(), &Secrets::default())
+    }
+
+    #[test]
+    fn an_unknown_edition_has_only_the_probes_for_all() {
+        let (small, full) = (Edition::named("small"), Edition::named("full"));
+        let for_all = probe(vec![]);
+        let for_small = Probe { only: vec![small], ..probe(vec![]) };
+        let answers = |probe: &Probe| [Some(small), Some(full), None].map(|edition| probe.is_for(edition));
+        assert_eq!((answers(&for_all), answers(&for_small)), ([true; 3], [true, false, false]));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct TraceRequest<'m> {
 /// When this machine cannot trace, nothing is probed, a probe fails, or the stack does not become healthy. Nothing is left behind.
 pub fn run(manifest: &Manifest, request: &TraceRequest<'_>, context: &Context) -> Result<TraceReport> {
     test_run::refuse_outside_of_compose(&request.services)?;
-    let plan = ProbePlan::new(manifest, &request.services);
+    let plan = ProbePlan::new(manifest, &request.services, Some(request.edition));
     let unasked: Vec<String> = plan.unasked()?.into_iter().map(str::to_owned).collect();
     let images = StackImages {
         edition: request.edition,

@@ -40,6 +40,13 @@ use serde_json::Value;
 /// service = "vote"
 /// request = { delete = "/session" }
 ///
+/// [[scenario.vote-and-count]]
+/// name = "the ranking is not in this edition"
+/// only = ["small"]
+/// service = "vote"
+/// request = { get = "/ranking" }
+/// status = 403
+///
 /// [[load.many-votes]]
 /// name = "vote"
 /// service = "vote"
@@ -60,6 +67,8 @@ pub struct Probe {
     pub name: String,
     /// The service that receives the request; only in scenarios and loads, where it is required.
     pub service: Option<String>,
+    /// Not in loads: the editions that it is for. A run whose edition is unknown, such as `smoke`, leaves it out. Default: all.
+    pub only: Option<Vec<String>>,
     /// The request.
     pub request: Request,
     /// The expected HTTP status. Default: 200.

@@ -117,7 +117,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
     let secrets: Vec<&Secret> = services.iter().flat_map(|service| &service.secrets).collect();
     let mut available = BTreeSet::from([RUN.to_owned()]);
     available.extend(secrets.iter().map(|secret| secret.plain.clone()));
-    let scenarios = probes::scenarios(&file.scenario, &root.key("scenario"), &names, &available);
+    let scenarios = probes::scenarios(&file.scenario, &root.key("scenario"), &names, &editions, &available);
     let loads = probes::loads(&file.load, &root.key("load"), &names, &available);
     let (stack_tests, bounds) =
         (images.stack_tests(root), rules::bounds(&file.bound, &root.key("bound"), &names, &loads));

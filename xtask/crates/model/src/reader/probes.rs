@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::edition::Edition;
 use crate::expectation::{BodyCheck, BodyTest, Expectation};
 use crate::file::{self, Named};
 use crate::load::{GENERATED, Load, LoadStep};
@@ -13,6 +14,7 @@ use crate::placeholders::RUN;
 use crate::probe::{Body, Capture, CaptureSource, HttpRequest, Method, Probe, Scenario};
 use crate::reader::load::is_plain;
 use crate::reader::place::Place;
+use crate::reader::services::only;
 
 /// The largest number in a load.
 const MOST: u64 = 10_000_000;
@@ -25,6 +27,7 @@ pub(super) fn of_service(
     file: &[file::Probe],
     list: &Place<'_>,
     service: &str,
+    editions: &[Edition],
     available: &mut BTreeSet<String>,
 ) -> Vec<Probe> {
     let mut names = BTreeSet::new();
@@ -34,7 +37,7 @@ pub(super) fn of_service(
         if place.has("service") {
             place.key("service").fault("the probe is the service's own: remove the key");
         }
-        probe(file, &place, service, available, &mut names)
+        Some(in_editions(probe(file, &place, service, available, &mut names)?, file, &place, editions))
     };
     file.iter().enumerate().filter_map(one).collect()
 }
@@ -44,6 +47,7 @@ pub(super) fn scenarios(
     file: &Named<Vec<file::Probe>>,
     table: &Place<'_>,
     services: &[&str],
+    editions: &[Edition],
     available: &BTreeSet<String>,
 ) -> Vec<Scenario> {
     let one = |(name, steps): (&str, &Vec<file::Probe>)| {
@@ -57,7 +61,8 @@ pub(super) fn scenarios(
         let step = |(position, file)| {
             let place = list.at(position);
             refuse_keys_of_loads(&place);
-            step(file, &place, services, &mut available, &mut names)
+            let step = step(file, &place, services, &mut available, &mut names)?;
+            Some(in_editions(step, file, &place, editions))
         };
         Scenario { name: name.to_owned(), steps: steps.iter().enumerate().filter_map(step).collect() }
     };
@@ -77,6 +82,9 @@ pub(super) fn loads(
         available.extend(GENERATED.map(str::to_owned));
         let step = |(position, file): (usize, &file::Probe)| {
             let place = list.at(position);
+            if place.has("only") {
+                place.key("only").fault("a load runs in every edition: remove the key");
+            }
             let number = |key, value: Option<u64>, least| {
                 let number = value.unwrap_or(least);
                 if !(least..=MOST).contains(&number) {
@@ -98,6 +106,15 @@ pub(super) fn loads(
         Load { name: name.to_owned(), steps: steps.iter().enumerate().filter_map(step).collect() }
     };
     file.iter().map(one).collect()
+}
+
+/// Restricts a probe to the editions that `only` names. What later probes or measurements need must be for all editions.
+fn in_editions(probe: Probe, file: &file::Probe, place: &Place<'_>, editions: &[Edition]) -> Probe {
+    let Some(names) = &file.only else { return probe };
+    if probe.typical || probe.capture.is_some() {
+        place.key("only").fault("a probe with `only` must not be `typical` and must not have a `capture`");
+    }
+    Probe { only: only(names, editions, &place.key("only")), ..probe }
 }
 
 fn refuse_keys_of_loads(place: &Place<'_>) {
@@ -150,6 +167,7 @@ fn probe(
     let probe = Probe {
         name: file.name.clone(),
         service: service.to_owned(),
+        only: Vec::new(),
         request: request?,
         expect: Expectation { status, checks },
         capture,
@@ -255,4 +273,31 @@ fn parity(file: &file::Parity, place: &Place<'_>) -> ParityRules {
         place.fault(format!("invalid JSON pointer `{at}`: start it with `/`; `*` stands for any part"));
     }
     rules
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reader::tests::{VOTE, faults_of, parse_in};
+
+    #[test]
+    fn probes_of_one_edition_pass_nothing_on() {
+        let step = "service = \"vote\"\nrequest = { get = \"/\" }\n";
+        let text = format!(
+            "schema = 2\neditions = [\"small\", \"full\"]\n[service.vote]\ncontext = \"vote\"\nport = 80\n\
+             [[scenario.s]]\nname = \"a\"\nonly = [\"full\", \"odd\"]\n{step}\
+             [[scenario.s]]\nname = \"b\"\nonly = [\"full\"]\ntypical = true\n{step}\
+             [[scenario.s]]\nname = \"c\"\nonly = [\"full\"]\ncapture = {{ at = \"/\", as = \"x\" }}\n{step}\
+             [[load.l]]\nname = \"d\"\nonly = [\"full\"]\n{step}"
+        );
+        let alone = "a probe with `only` must not be `typical` and must not have a `capture`";
+        assert_eq!(
+            faults_of(parse_in(VOTE, &text)),
+            [
+                "8: scenario.s.only: unknown edition `odd` (known: small, full)".to_owned(),
+                format!("13: scenario.s.only: {alone}"),
+                format!("19: scenario.s.only: {alone}"),
+                "25: load.l.only: a load runs in every edition: remove the key".to_owned(),
+            ]
+        );
+    }
 }

@@ -31,6 +31,24 @@ pub(super) struct Services<'a> {
 /// Values that must be unique, with their owners.
 type Claims = BTreeMap<(&'static str, String), String>;
 
+/// The declared editions that a key `only` names.
+pub(super) fn only(names: &[String], editions: &[Edition], place: &Place<'_>) -> Vec<Edition> {
+    if names.is_empty() {
+        place.fault("must name an edition; otherwise remove the key");
+    }
+    let found: Vec<Edition> = names.iter().filter_map(|name| edition(name, editions, place)).collect();
+    editions.iter().copied().filter(|edition| found.contains(edition)).collect()
+}
+
+fn edition(name: &str, editions: &[Edition], place: &Place<'_>) -> Option<Edition> {
+    let declared = || editions.iter().copied().filter(|edition| !edition.is_none());
+    let edition = declared().find(|edition| edition.name() == name);
+    if edition.is_none() {
+        place.fault(Unknown::new("edition", name, declared().map(Edition::name)));
+    }
+    edition
+}
+
 impl Services<'_> {
     pub fn all(&self, root: &Place<'_>) -> Vec<Service> {
         let (table, mut claims) = (root.key("service"), Claims::new());
@@ -58,7 +76,8 @@ impl Services<'_> {
         if let Some(health) = file.health.as_ref().filter(|health| !health.starts_with('/')) {
             place.key("health").fault(format!("invalid path `{health}`: start it with `/`"));
         }
-        let probes = probes::of_service(&file.probe, &place.key("probe"), name, &mut available);
+        let probes =
+            probes::of_service(&file.probe, &place.key("probe"), name, self.editions, &mut available);
         // Compose may know the port of a service that it has.
         if port.is_none() && original.is_some() && file.compose.is_none() && !probes.is_empty() {
             place.fault("a probe needs the service's `port`: add it");
@@ -72,7 +91,10 @@ impl Services<'_> {
             health: file.health.clone(),
             platforms: self.platforms(file, place),
             chosen: None,
-            editions_in: self.only(file, &place.key("only")),
+            editions_in: match &file.only {
+                Some(names) => only(names, self.editions, &place.key("only")),
+                None => self.editions.to_vec(),
+            },
             pulled: file.pulled.clone(),
             original,
             optimized,
@@ -135,24 +157,9 @@ impl Services<'_> {
         }
     }
 
-    /// The editions that a service exists in.
-    fn only(&self, file: &file::Service, place: &Place<'_>) -> Vec<Edition> {
-        let Some(names) = &file.only else { return self.editions.to_vec() };
-        if names.is_empty() {
-            place.fault("must name an edition; otherwise remove the key");
-        }
-        let found: Vec<Edition> = names.iter().filter_map(|name| self.edition(name, place)).collect();
-        self.editions.iter().copied().filter(|edition| found.contains(edition)).collect()
-    }
-
     /// An edition by its name.
     fn edition(&self, name: &str, place: &Place<'_>) -> Option<Edition> {
-        let declared = || self.editions.iter().copied().filter(|edition| !edition.is_none());
-        let edition = declared().find(|edition| edition.name() == name);
-        if edition.is_none() {
-            place.fault(Unknown::new("edition", name, declared().map(Edition::name)));
-        }
-        edition
+        edition(name, self.editions, place)
     }
 
     fn sizes(&self, file: &file::Service, place: &Place<'_>) -> BTreeMap<Edition, Sizes> {

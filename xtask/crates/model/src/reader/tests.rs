@@ -31,7 +31,7 @@ fn repository(files: &[(&str, &str)]) -> (TempDir, Repository) {
     (folder, repository)
 }
 
-fn parse_in(files: &[(&str, &str)], text: &str) -> Result<Manifest, String> {
+pub(super) fn parse_in(files: &[(&str, &str)], text: &str) -> Result<Manifest, String> {
     let (_folder, repository) = repository(files);
     parse(text, &repository).map_err(|failure| failure.to_string())
 }
@@ -40,7 +40,7 @@ fn read_in(files: &[(&str, &str)], text: &str) -> Result<Manifest, String> {
     parse_in(files, &format!("{HEAD}{text}"))
 }
 
-const VOTE: &[(&str, &str)] = &[
+pub(super) const VOTE: &[(&str, &str)] = &[
     ("vote/Dockerfile", "FROM debian:trixie-slim\nEXPOSE 8080\n"),
     ("vote/Dockerfile.optimized", "FROM scratch AS Test\nFROM scratch\n"),
 ];
@@ -51,7 +51,7 @@ fn read(text: &str) -> Result<Manifest, String> {
 }
 
 /// The lines of a report, without the file's name.
-fn faults_of(read: Result<Manifest, String>) -> Vec<String> {
+pub(super) fn faults_of(read: Result<Manifest, String>) -> Vec<String> {
     let report = read.map(|_| ()).unwrap_err();
     report.lines().skip(1).map(|line| line.split_once("toml:").unwrap().1.to_owned()).collect()
 }

@@ -8,6 +8,7 @@ use crate::probes::health;
 use crate::probes::report::{ProbeOutcome, ProbeReport};
 use engine::variables::Variables;
 use host::failure::{Failure, FailureClass};
+use model::edition::Edition;
 use model::manifest::{Manifest, Service};
 use model::placeholders::{RUN, Values};
 use model::probe::Probe;
@@ -21,6 +22,14 @@ pub struct ProbeGroup<'m> {
     pub probes: Vec<&'m Probe>,
 }
 
+impl<'m> ProbeGroup<'m> {
+    /// The probes that are for this edition; `None`: the edition is unknown.
+    pub(crate) fn new(name: &str, probes: &'m [Probe], edition: Option<Edition>) -> ProbeGroup<'m> {
+        let probes = probes.iter().filter(|probe| probe.is_for(edition)).collect();
+        ProbeGroup { name: name.to_owned(), probes }
+    }
+}
+
 /// The probes to send to a stack.
 #[derive(Debug)]
 pub struct ProbePlan<'m> {
@@ -31,16 +40,16 @@ pub struct ProbePlan<'m> {
 }
 
 impl<'m> ProbePlan<'m> {
-    /// The probes of these services; with all services also the scenarios.
-    pub fn new(manifest: &'m Manifest, services: &[&'m Service]) -> ProbePlan<'m> {
+    /// The probes of these services for an edition; with all services also the scenarios. `None`: the edition is unknown.
+    pub fn new(manifest: &'m Manifest, services: &[&'m Service], edition: Option<Edition>) -> ProbePlan<'m> {
         let is_whole = services.len() == manifest.services.len();
         let scenarios = if is_whole { manifest.scenarios.as_slice() } else { &[] };
         let of_services = services.iter().map(|service| (&service.name, &service.probes));
         let of_scenarios = scenarios.iter().map(|scenario| (&scenario.name, &scenario.steps));
         let groups = of_services
             .chain(of_scenarios)
-            .filter(|(_, probes)| !probes.is_empty())
-            .map(|(name, probes)| ProbeGroup { name: name.clone(), probes: probes.iter().collect() });
+            .map(|(name, probes)| ProbeGroup::new(name, probes, edition))
+            .filter(|group| !group.probes.is_empty());
         ProbePlan { manifest, services: services.to_vec(), groups: groups.collect() }
     }
 
@@ -118,7 +127,16 @@ pub(crate) mod fixtures {
             body: Body::Empty,
         };
         let expect = Expectation { status: 200, checks: Vec::new() };
-        let (name, service, parity) = ("p".into(), "alpha".into(), ParityRules::default());
-        Probe { name, service, request, expect, capture: None, eventually: false, typical: false, parity }
+        Probe {
+            name: "p".into(),
+            service: "alpha".into(),
+            only: Vec::new(),
+            request,
+            expect,
+            capture: None,
+            eventually: false,
+            typical: false,
+            parity: ParityRules::default(),
+        }
     }
 }

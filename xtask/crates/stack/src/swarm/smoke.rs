@@ -38,7 +38,7 @@ pub fn run(
             .is_some_and(|planned| matches!(planned.expected, Expected::Running(_) | Expected::EveryNode))
     };
     let services: Vec<&Service> = manifest.services.iter().filter(is_planned).collect();
-    let probes = ProbePlan::new(manifest, &services);
+    let probes = ProbePlan::new(manifest, &services, None);
     if probes.groups.is_empty() && services.iter().all(|service| service.health.is_none()) {
         return Ok(None);
     }

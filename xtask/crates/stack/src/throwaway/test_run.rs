@@ -140,7 +140,7 @@ fn compare(
     context: &Context,
 ) -> Result<ParityReport> {
     let of = |variant: Variant| tested.iter().find(|(found, _)| *found == variant).map(|(_, stack)| stack);
-    let groups = ProbePlan::new(manifest, &request.services).groups;
+    let groups = ProbePlan::new(manifest, &request.services, Some(request.edition)).groups;
     let Some(optimized) = of(Variant::Optimized) else { bail!("no optimized image was tested") };
     let answers = match (originals, of(Variant::Original)) {
         (Originals::Live { record }, Some(original)) => {

@@ -55,7 +55,7 @@ pub(super) fn test<'m>(
     let stack = ThrowawayStack::start(manifest, services, images, deadline, context)?;
     context.terminal.say(format!("probing the stack of {label} …"));
     let confinement = confinement::check(services, stack.project(), &context.docker)?;
-    let plan = ProbePlan::new(manifest, services);
+    let plan = ProbePlan::new(manifest, services, Some(images.edition));
     let (mut report, results) = probes::run::run(&plan, stack.project(), &stack.values, deadline, context)?;
     report.outcomes.splice(0..0, confinement);
     report.routes = documents::coverage(services, &results, stack.project(), deadline, context)?;

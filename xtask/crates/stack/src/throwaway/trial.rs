@@ -72,7 +72,7 @@ impl<'m> TrialPlan<'m> {
         deadline: Duration,
         context: &Context,
     ) -> Result<TrialPlan<'m>> {
-        let own = ProbeGroup { name: service.name.clone(), probes: service.probes.iter().collect() };
+        let own = ProbeGroup::new(&service.name, &service.probes, Some(images.edition));
         let (mut groups, mut left_out) = (vec![own], Vec::new());
         let mut services = vec![service];
         let scenarios = asking(manifest, service);
@@ -86,10 +86,10 @@ impl<'m> TrialPlan<'m> {
                 services = manifest.services.iter().collect();
             }
             for scenario in scenarios {
-                let (name, probes) = (scenario.name.clone(), scenario.steps.iter().collect());
+                let group = ProbeGroup::new(&scenario.name, &scenario.steps, Some(images.edition));
                 match missing {
-                    Some(missing) => left_out.push((name, format!("image not found: {missing}"))),
-                    None => groups.push(ProbeGroup { name, probes }),
+                    Some(missing) => left_out.push((group.name, format!("image not found: {missing}"))),
+                    None => groups.push(group),
                 }
             }
         }
