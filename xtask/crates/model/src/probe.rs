@@ -99,6 +99,13 @@ pub enum Body {
         /// The content.
         text: String,
     },
+    /// Spaces, to exceed a limit.
+    Spaces {
+        /// The media type.
+        content_type: String,
+        /// How many.
+        bytes: u32,
+    },
 }
 
 /// A value captured for later probes.
@@ -159,6 +166,7 @@ impl Probe {
                 .collect(),
             body: match &request.body {
                 Body::Empty => Body::Empty,
+                spaces @ Body::Spaces { .. } => spaces.clone(),
                 Body::Json(value) => Body::Json(placeholders::fill_in(value, values)),
                 Body::Text { content_type, text } => {
                     Body::Text { content_type: content_type.clone(), text: placeholders::fill(text, values) }

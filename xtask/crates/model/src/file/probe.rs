@@ -23,6 +23,11 @@ use serde_json::Value;
 /// typical = true
 /// parity = { ignore = ["/id"], cosine = ["/vector"], tokens = ["/text"], tolerance = { at = ["/score"], by = 0.001 } }
 ///
+/// [[service.vote.probe]]
+/// name = "reject a large body"
+/// request = { post = "/votes", bytes = 2000000, type = "application/json" }
+/// status = 413
+///
 /// [[scenario.vote-and-count]]
 /// name = "the vote is counted"
 /// service = "vote"
@@ -101,7 +106,7 @@ pub struct Probe {
     pub environment: Option<BTreeMap<String, String>>,
 }
 
-/// An HTTP request: one of `get`, `post` and `delete`, with a body as `json`, as `text` with its `type`, or none.
+/// An HTTP request: one of `get`, `post` and `delete`, with a body as `json`, as `text` or `bytes` with its `type`, or none.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -118,7 +123,10 @@ pub struct Request {
     pub json: Option<Value>,
     /// A text body.
     pub text: Option<String>,
-    /// The media type of `text`.
+    /// A body of this many spaces, at most 100,000,000, to exceed a limit. It is sent once the server asks for it (`Expect: 100-continue`).
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000_000)))]
+    pub bytes: Option<u32>,
+    /// The media type of `text` or `bytes`.
     pub r#type: Option<String>,
 }
 

@@ -19,6 +19,9 @@ use crate::reader::services::only;
 /// The largest number in a load.
 const MOST: u64 = 10_000_000;
 
+/// The largest body of spaces.
+const MOST_SPACES: u32 = 100_000_000;
+
 /// Keys that only the steps of loads have.
 const OF_LOADS: [&str; 7] = ["count", "warm-up", "clients", "items", "dimension", "restart", "environment"];
 
@@ -199,16 +202,29 @@ fn request(file: &file::Request, place: &Place<'_>) -> Option<HttpRequest> {
     if !path.starts_with('/') {
         place.key(key).fault(format!("invalid path `{path}`: start it with `/`"));
     }
-    let body = match (place.has("json"), place.has("text"), place.has("type")) {
-        (false, false, false) => Body::Empty,
-        (true, false, false) => Body::Json(file.json.clone()?),
-        (false, true, true) => Body::Text { content_type: file.r#type.clone()?, text: file.text.clone()? },
+    let keys = ["json", "text", "bytes", "type"].map(|key| place.has(key));
+    let body = match keys {
+        [false, false, false, false] => Body::Empty,
+        [true, false, false, false] => Body::Json(file.json.clone()?),
+        [false, true, false, true] => {
+            Body::Text { content_type: file.r#type.clone()?, text: file.text.clone()? }
+        }
+        [false, false, true, true] => {
+            Body::Spaces { content_type: file.r#type.clone()?, bytes: spaces(file.bytes?, place) }
+        }
         _ => {
-            place.fault("must have a body as `json`, or as `text` with its `type`, or none");
+            place.fault("must have a body as `json`, as `text` or `bytes` with its `type`, or none");
             return None;
         }
     };
     Some(HttpRequest { method, path: path.clone(), headers: file.headers.clone(), body })
+}
+
+fn spaces(bytes: u32, place: &Place<'_>) -> u32 {
+    if !(1..=MOST_SPACES).contains(&bytes) {
+        place.key("bytes").fault(format!("must be a whole number from 1 to {MOST_SPACES}"));
+    }
+    bytes
 }
 
 fn check(file: &file::Check, place: &Place<'_>) -> Option<BodyCheck> {
@@ -278,6 +294,26 @@ fn parity(file: &file::Parity, place: &Place<'_>) -> ParityRules {
 #[cfg(test)]
 mod tests {
     use crate::reader::tests::{VOTE, faults_of, parse_in};
+
+    #[test]
+    fn a_body_of_spaces_has_a_size_and_a_type() {
+        let probe = |name: &str, body: &str| {
+            format!("[[service.vote.probe]]\nname = \"{name}\"\nrequest = {{ post = \"/\", {body} }}\n")
+        };
+        let text = format!(
+            "schema = 2\n[service.vote]\ncontext = \"vote\"\nport = 80\n{}{}{}",
+            probe("good", "bytes = 1, type = \"a/b\""),
+            probe("none", "bytes = 0, type = \"a/b\""),
+            probe("both", "bytes = 1, text = \"x\", type = \"a/b\"")
+        );
+        assert_eq!(
+            faults_of(parse_in(VOTE, &text)),
+            [
+                "10: service.vote.probe.request.bytes: must be a whole number from 1 to 100000000",
+                "13: service.vote.probe.request: must have a body as `json`, as `text` or `bytes` with its `type`, or none",
+            ]
+        );
+    }
 
     #[test]
     fn probes_of_one_edition_pass_nothing_on() {

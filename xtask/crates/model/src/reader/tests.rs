@@ -236,7 +236,7 @@ fn steps_name_their_service_and_probes_do_not() {
             "7: service.vote.probe.service: the probe is the service's own: remove the key",
             "8: service.vote.probe.count: only a step of a load has it: remove the key",
             "10: scenario.s has no `service`: add it",
-            "12: scenario.s.request: unknown key `put`; did you mean `post`? (known: get, post, delete, headers, json, text, type)",
+            "12: scenario.s.request: unknown key `put`; did you mean `post`? (known: get, post, delete, headers, json, text, bytes, type)",
             "13: load.l has no `name`: add it",
             "14: load.l.service: unknown service `vtoe`; did you mean `vote`? (known: vote)",
             "15: load.l.request: must have exactly one of `get`, `post` and `delete`, with the path",

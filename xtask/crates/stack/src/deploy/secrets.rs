@@ -1,5 +1,7 @@
 //! The stack's secrets: generated once by the services' own commands and kept in the git-ignored `.env` (mode 0600).
 
+use std::fmt;
+
 use anyhow::{Context as _, Result, bail};
 
 use engine::docker::Docker;
@@ -20,6 +22,21 @@ pub struct GeneratedSecret {
     pub secret: String,
     /// The value for the services, such as a hash.
     pub entry: String,
+}
+
+/// A service's own command did not generate its secret. Its cause is the error's source.
+#[derive(Debug)]
+pub struct NotGenerated {
+    /// The variable that would hold it.
+    pub variable: String,
+    /// The image that has the command.
+    pub image: String,
+}
+
+impl fmt::Display for NotGenerated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot generate {}", self.variable)
+    }
 }
 
 /// Generates every secret that is set neither in `.env` nor in the environment. `image_of` returns the image of a service that is
@@ -69,7 +86,10 @@ pub fn generate(
     for service in &manifest.services {
         for secret in service.secrets.iter().filter(|secret| is_selected(secret)) {
             if let Some(image) = service.compose.as_deref().and_then(image_of) {
-                all.push(run_command(secret, &image, docker)?);
+                let generated = run_command(secret, &image, docker);
+                all.push(
+                    generated.with_context(|| NotGenerated { variable: secret.variable.clone(), image })?,
+                );
             }
         }
     }
@@ -102,8 +122,7 @@ fn run_command(secret: &Secret, image: &str, docker: &Docker) -> Result<Generate
     let output = docker
         .cmd(["run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL", image])
         .args(secret.command.iter().cloned())
-        .read()
-        .with_context(|| format!("cannot generate {}", secret.variable))?;
+        .read()?;
     let mut values = output.lines().filter_map(|line| Some(line.rsplit_once(": ")?.1.trim().to_owned()));
     match (values.next(), values.next()) {
         (Some(plain), Some(entry)) if !plain.is_empty() && !entry.is_empty() => {

@@ -12,7 +12,8 @@ use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
 use ureq::http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HeaderName, HeaderValue, LOCATION,
+    SET_COOKIE,
 };
 use ureq::http::{HeaderMap, Request, Response};
 use ureq::{Agent, AsSendBody};
@@ -96,6 +97,7 @@ impl Client {
             Body::Empty => None,
             Body::Json(value) => Some(value.to_string()),
             Body::Text { text, .. } => Some(text.clone()),
+            Body::Spaces { bytes, .. } => Some(" ".repeat(*bytes as usize)),
         };
         let head = head(host, request, jar)?;
         let agent = &self.agent;
@@ -155,6 +157,11 @@ fn head(host: &str, request: &HttpRequest, jar: &CookieJar) -> Result<Request<()
         Body::Empty => {}
         Body::Json(_) => add(CONTENT_TYPE.as_str(), b"application/json")?,
         Body::Text { content_type, .. } => add(CONTENT_TYPE.as_str(), content_type.as_bytes())?,
+        Body::Spaces { content_type, .. } => {
+            add(CONTENT_TYPE.as_str(), content_type.as_bytes())?;
+            // A server that refuses the body does so before it arrives. Otherwise, closing the connection could lose the answer.
+            add(EXPECT.as_str(), b"100-continue")?;
+        }
     }
     builder.body(()).map_err(|error| invalid(format!("not sent: {error}")))
 }

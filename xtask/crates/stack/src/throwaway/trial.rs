@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::not_healthy::NotHealthy;
+use crate::deploy::secrets::NotGenerated;
 use crate::parity::answers::OriginalAnswers;
 use crate::probes;
 use crate::probes::coverage::RouteCoverage;
@@ -16,7 +17,7 @@ use crate::probes::secrecy;
 use crate::throwaway::images::StackImages;
 use crate::throwaway::stack::ThrowawayStack;
 use engine::context::Context;
-use host::failure::{Failure, FailureClass};
+use host::failure::{Failure, FailureClass, class_of};
 use host::program::PROGRAM;
 use host::secrets::Secrets;
 use model::manifest::{Manifest, Service};
@@ -164,8 +165,8 @@ impl<'m> TrialPlan<'m> {
         let stack = match started {
             Ok(stack) => stack,
             Err(error) => {
-                let what = error.downcast::<NotHealthy>()?.summary();
-                let what = context.docker.runner.secrets.mask(&what);
+                context.docker.runner.interrupt.check()?;
+                let what = context.docker.runner.secrets.mask(&not_started(error, image)?);
                 let failure = TrialFailure { group: String::new(), probe: "start".to_owned(), what };
                 let answers = UntouchedAnswers { answers: OriginalAnswers::default(), routes: None };
                 return Ok(Asked { failures: vec![failure], answers });
@@ -218,6 +219,21 @@ struct Asked {
     answers: UntouchedAnswers,
 }
 
+/// Why a stack with this image did not start, in one line; other errors are passed on.
+fn not_started(error: anyhow::Error, image: &str) -> Result<String> {
+    match error.downcast_ref::<NotGenerated>() {
+        // The trial image lacks what the service's own command needs; an engine that fails is not the image's fault.
+        Some(failed) if failed.image == image && class_of(&error) == FailureClass::Failed => {
+            let cause = error.root_cause().to_string();
+            // The last line is docker's or our own advice.
+            let is_advice = |line: &str| line.starts_with("help: ") || line.starts_with("Run 'docker");
+            let line = cause.lines().map(str::trim).rfind(|line| !is_advice(line) && !line.is_empty());
+            Ok(format!("{failed}: {}", line.unwrap_or_default()))
+        }
+        _ => Ok(error.downcast::<NotHealthy>()?.summary()),
+    }
+}
+
 fn failure(outcome: &ProbeOutcome) -> Option<TrialFailure> {
     let what = match &outcome.verdict {
         ProbeVerdict::Passed => return None,
@@ -250,6 +266,27 @@ fn flaky(failure: &TrialFailure) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_without_its_own_command_does_not_start() {
+        let error = |cause: anyhow::Error, image: &str| {
+            let failed = NotGenerated { variable: "KEYS".to_owned(), image: image.to_owned() };
+            cause.context(failed)
+        };
+        let cause = || {
+            anyhow::anyhow!(
+                "`docker run` failed\n    exec: \"python\" not found\n    Run 'docker run --help'"
+            )
+        };
+        assert_eq!(
+            not_started(error(cause(), "trial"), "trial").unwrap(),
+            "cannot generate KEYS: exec: \"python\" not found"
+        );
+        // Neither another image's command nor the engine says anything about the trial's image.
+        assert!(not_started(error(cause(), "other"), "trial").is_err());
+        let engine = Failure::new(FailureClass::Engine, "no engine", "start it");
+        assert!(not_started(error(engine.into(), "trial"), "trial").is_err());
+    }
 
     #[test]
     fn a_verdict_that_changes_is_flaky() {
