@@ -5,7 +5,6 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, FastAPI
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -27,8 +26,6 @@ from sutra_embedding.work_queue import WorkQueue
 SERVICE = "embedding"
 PORT = 8888
 DEFAULT_MODEL = "/opt/models/all-MiniLM-L6-v2"
-# The precision of a float32; full float64 digits would double the size of the answer.
-DECIMALS = 8
 # Maximum length of a library's error message in `/health`.
 MAX_REASON = 600
 
@@ -124,9 +121,8 @@ def _routes(app: FastAPI, edition: str, limits: Limits, queue: WorkQueue, embedd
 
 
 def answer(encoder: Encoder, vectors: Vectors) -> bytes:
-    """The JSON of an EmbedReply, with embeddings rounded to DECIMALS."""
-    rounded = np.round(vectors.astype(np.float64), DECIMALS).tolist()
-    return to_json({"embeddings": rounded, "dimension": encoder.dimension, "model": encoder.name})
+    """The JSON of an EmbedReply."""
+    return to_json({"embeddings": vectors, "dimension": encoder.dimension, "model": encoder.name})
 
 
 def _check_number(texts: list[str], field: str, limits: Limits, edition: str) -> None:

@@ -1,7 +1,8 @@
 """The interface and types that all engines share."""
 
+import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from sutra_embedding.batches import batches
 from sutra_embedding.passages import Measured
@@ -9,8 +10,10 @@ from sutra_embedding.passages import Measured
 # Embedded once before the service is ready: proves that the model works and initializes everything that is lazy.
 WARM_UP_TEXT = "ready"
 
-# float32, one row per text.
-type Vectors = Any
+# The precision of a float32; full float64 digits would double the size of the answer.
+DECIMALS = 8
+# One per text, rounded to DECIMALS.
+type Vectors = list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,8 @@ def split(texts: list[Tokenized]) -> list[Batch]:
     """Split texts into batches of similar length, small enough to interleave with other requests."""
     groups = batches([len(text.ids) for text in texts])
     return [Batch(indexes, [texts[index] for index in indexes]) for indexes in groups]
+
+
+def finite(vectors: Vectors) -> bool:
+    """Whether all numbers are finite."""
+    return all(math.isfinite(value) for vector in vectors for value in vector)

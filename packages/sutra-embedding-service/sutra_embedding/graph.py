@@ -7,33 +7,33 @@ a small model: the graph converts only the rows that a text needs, on each run, 
 are read into memory.
 
 With 8 bits, matrices stay in 8 bits in memory too: ONNX Runtime multiplies them block by block.
+
+The embeddings are rounded in the graph, to the digits of the answer.
 """
 
 from collections.abc import Callable
 from dataclasses import asdict
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sutra_embedding.calculations import added_row, as_type, concatenated, quantized, transposed
+from sutra_embedding.encoder import DECIMALS
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import ModelFolder
 from sutra_embedding.onnx_file import CONTRIB, Graph, Model
 from sutra_embedding.safetensors import SafeTensors
+from sutra_embedding.tensors import Tensor, integer, integers, number
 
-type Floats = NDArray[np.float32]
 # Adds the product of a value and a matrix of shape (outputs, inputs), as PyTorch stores it.
-type Multiply = Callable[[Graph, str, Floats], str]
+type Multiply = Callable[[Graph, str, Tensor], str]
 
 IDS, MASK, OUTPUT = "input_ids", "attention_mask", "embeddings"
 PRODUCER = "sutra-embedding"
 # Increment when the file's contents change, so that older files are rejected.
-FORMAT = 2
-FLOAT32, INT32 = 1, 6
+FORMAT = 3
+FLOAT32, INT32, FLOAT64 = 1, 6, 11
 # Values of a word embedding that share a scale. With 32, the error is as small as that of the float16 matrices. The
 # matrices stay in float16, because their errors add up over the layers: 8 bits would save 10 MB but cost 0.0005 of the
 # cosine.
 BLOCK = 32
-LEVELS = 127
 INT8 = "int8"
 # ONNX Runtime multiplies in float32. At level 4 it would quantize the other factor too: not faster for MiniLM, and the
 # lowest cosine to sentence-transformers would be 0.998 instead of 0.9995.
@@ -65,27 +65,27 @@ def properties(folder: ModelFolder) -> dict[str, str]:
     return {name: str(value) for name, value in (facts | {"max_tokens": folder.max_tokens, "form": FORMAT}).items()}
 
 
-def as_float32(graph: Graph, value: str, matrix: Floats) -> str:
+def as_float32(graph: Graph, value: str, matrix: Tensor) -> str:
     """Multiply by a matrix that is stored as float32."""
-    return graph.node("MatMul", value, graph.constant(np.ascontiguousarray(matrix.T)))
+    return graph.node("MatMul", value, graph.constant(transposed(matrix)))
 
 
-def as_float16(graph: Graph, value: str, matrix: Floats) -> str:
+def as_float16(graph: Graph, value: str, matrix: Tensor) -> str:
     """Multiply by a matrix that is stored as float16 and computed with as float32."""
-    stored = graph.constant(np.ascontiguousarray(matrix.T).astype(np.float16))
+    stored = graph.constant(as_type("float16", transposed(matrix)))
     return graph.node("MatMul", value, graph.node("Cast", stored, to=FLOAT32))
 
 
-def as_int8(graph: Graph, value: str, matrix: Floats) -> str:
+def as_int8(graph: Graph, value: str, matrix: Tensor) -> str:
     """Multiply by a matrix of integers with a float32 scale per block."""
     rows, columns = matrix.shape
-    levels, scales = quantized(matrix.reshape(rows, columns // BLOCK, BLOCK), axis=2)
+    levels, scales = quantized(matrix, BLOCK, unsigned=True)
+    flat = Tensor("float32", (rows * columns // BLOCK,), as_type("float32", scales).data)
     return graph.node(
         "MatMulNBits",
         value,
-        # The operator subtracts 128.
-        graph.constant((levels.astype(np.int16) + LEVELS + 1).astype(np.uint8)),
-        graph.constant(scales.astype(np.float32).reshape(-1)),
+        graph.constant(levels),
+        graph.constant(flat),
         domain=CONTRIB,
         K=columns,
         N=rows,
@@ -96,14 +96,6 @@ def as_int8(graph: Graph, value: str, matrix: Floats) -> str:
 
 
 MULTIPLY: dict[str, Multiply] = {"float32": as_float32, "float16": as_float16, INT8: as_int8}
-
-
-def quantized(values: Floats, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    """Quantize values to integers from -127 to 127 with a scale per block along `axis`."""
-    scales = (np.abs(values).max(axis=axis, keepdims=True) / LEVELS).astype(np.float16)
-    # Divide by the rounded scale, which is also used to convert back. A block of zeros has scale 0.
-    divisor = np.where(scales == 0, np.float16(1), scales).astype(np.float32)
-    return np.clip(np.rint(values / divisor), -LEVELS, LEVELS).astype(np.int8), scales
 
 
 class _Encoder:
@@ -127,42 +119,46 @@ class _Encoder:
             state = self._layer(state, short_mask, f"encoder.layer.{index}")
         pooled = self._first(state) if self._folder.pooling == "cls" else self._mean(state)
         if self._folder.normalize:
-            length = graph.node("ReduceL2", pooled, graph.constant(np.array([1])), keepdims=1)
+            length = graph.node("ReduceL2", pooled, graph.constant(integers(1)), keepdims=1)
             pooled = graph.node("Div", pooled, graph.node("Max", length, self._scalar(MIN_NORM)))
-        graph.node("Identity", pooled, name=OUTPUT)
-        graph.output(OUTPUT, "float32", ("texts", self._bert.hidden))
+        # Rounded to decimals, as the answer states them, in float64.
+        factor = graph.constant(number(10**DECIMALS, "float64"))
+        scaled = graph.node("Round", graph.node("Mul", graph.node("Cast", pooled, to=FLOAT64), factor))
+        graph.node("Div", scaled, factor, name=OUTPUT)
+        graph.output(OUTPUT, "float64", ("texts", self._bert.hidden))
         return graph.model(PRODUCER, properties(self._folder))
 
-    def _read(self, name: str) -> Floats:
-        return self._tensors.read(self._prefix + name)
+    def _read(self, name: str) -> Tensor:
+        return as_type("float32", self._tensors.read(self._prefix + name))
 
     def _constant(self, name: str) -> str:
         return self._graph.constant(self._read(name))
 
     def _scalar(self, value: float) -> str:
-        return self._graph.constant(np.array(value, np.float32))
+        return self._graph.constant(number(value))
 
     def _embed(self) -> str:
         graph = self._graph
         words = self._words()
         # All tokens have type 0, so its embedding can be added to the position embeddings in advance.
-        places = self._read("embeddings.position_embeddings.weight")[: self._folder.max_tokens]
-        table = graph.constant(places + self._read("embeddings.token_type_embeddings.weight")[0])
+        places = self._read("embeddings.position_embeddings.weight")
+        types = self._read("embeddings.token_type_embeddings.weight")
+        table = graph.constant(added_row(places, self._folder.max_tokens, types))
         tokens = graph.node("Shape", self._ids, start=1, end=2)
-        placed = graph.node("Add", words, graph.node("Slice", table, graph.constant(np.array([0])), tokens))
+        placed = graph.node("Add", words, graph.node("Slice", table, graph.constant(integers(0)), tokens))
         return self._norm(placed, "embeddings.LayerNorm")
 
     def _words(self) -> str:
         graph = self._graph
         table = self._read("embeddings.word_embeddings.weight")
-        rows, width = table.shape
+        _, width = table.shape
         if self._precision == "float32" or width % BLOCK:
             return graph.node("Gather", graph.constant(table), self._ids)
-        levels, scales = quantized(table.reshape(rows, width // BLOCK, BLOCK), axis=2)
+        levels, scales = quantized(table, BLOCK)
         taken = graph.node("Cast", graph.node("Gather", graph.constant(levels), self._ids), to=FLOAT32)
         factors = graph.node("Cast", graph.node("Gather", graph.constant(scales), self._ids), to=FLOAT32)
         # From (texts, tokens, blocks, block) to (texts, tokens, width); 0 keeps a dimension.
-        return graph.node("Reshape", graph.node("Mul", taken, factors), graph.constant(np.array([0, 0, width])))
+        return graph.node("Reshape", graph.node("Mul", taken, factors), graph.constant(integers(0, 0, width)))
 
     def _norm(self, value: str, name: str) -> str:
         weight, bias = self._constant(f"{name}.weight"), self._constant(f"{name}.bias")
@@ -178,13 +174,13 @@ class _Encoder:
     def _attend(self, state: str, mask: str, name: str) -> str:
         graph, heads = self._graph, self._bert.heads
         projections = [f"{name}.{part}" for part in ("query", "key", "value")]
-        bias = graph.constant(np.concatenate([self._read(f"{part}.bias") for part in projections]))
+        bias = graph.constant(concatenated([self._read(f"{part}.bias") for part in projections], axis=0))
         if self._precision == INT8:
             products = [self._multiply(state, part) for part in projections]
             return graph.node("MultiHeadAttention", *products, bias, mask, domain=CONTRIB, num_heads=heads)
-        weight = np.concatenate([self._read(f"{part}.weight").T for part in projections], axis=1)
+        weight = concatenated([transposed(self._read(f"{part}.weight")) for part in projections], axis=1)
         if self._precision == "float16":
-            stored = graph.node("Cast", graph.constant(weight.astype(np.float16)), to=FLOAT32)
+            stored = graph.node("Cast", graph.constant(as_type("float16", weight)), to=FLOAT32)
         else:
             stored = graph.constant(weight)
         return graph.node("Attention", state, stored, bias, mask, domain=CONTRIB, num_heads=heads)
@@ -205,12 +201,12 @@ class _Encoder:
         return MULTIPLY[self._precision](self._graph, value, self._read(f"{name}.weight"))
 
     def _first(self, state: str) -> str:
-        return self._graph.node("Gather", state, self._graph.constant(np.array(0)), axis=1)
+        return self._graph.node("Gather", state, self._graph.constant(integer(0)), axis=1)
 
     def _mean(self, state: str) -> str:
         graph = self._graph
         weights = graph.node("Cast", self._mask, to=FLOAT32)
         # (texts, 1, tokens) x (texts, tokens, width): the sum over the unmasked tokens.
-        middle = graph.constant(np.array([1]))
+        middle = graph.constant(integers(1))
         total = graph.node("Squeeze", graph.node("MatMul", graph.node("Unsqueeze", weights, middle), state), middle)
         return graph.node("Div", total, graph.node("ReduceSum", weights, middle, keepdims=1))

@@ -2,16 +2,13 @@
 
 import ctypes
 
-import numpy as np
-import onnxruntime
-
 from sutra_embedding import graph
-from sutra_embedding.encoder import WARM_UP_TEXT, Batch, Vectors, split
+from sutra_embedding.encoder import WARM_UP_TEXT, Batch, Vectors, finite, split
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import CONVERTED, ModelFolder, weights
+from sutra_embedding.onnx_runtime import OnnxRuntimeError, Session
+from sutra_embedding.tensors import Tensor, padded, rows
 from sutra_embedding.tokens import Tokens
-
-ERRORS_ONLY = 3
 
 
 class OnnxEncoder:
@@ -28,7 +25,8 @@ class OnnxEncoder:
         self.tokenize, self.measure = tokens.of, tokens.measure
         self.session = _session(folder, threads, precision)
         (trial,) = split(self.tokenize([WARM_UP_TEXT]))
-        if not np.isfinite(self.run(trial)).all():
+        vectors = self.run(trial)
+        if not finite(vectors):
             raise ModelError(
                 f"{folder.path}: the model returns NaN or infinity; its weights are damaged, copy them again"
             )
@@ -36,37 +34,31 @@ class OnnxEncoder:
 
     def run(self, batch: Batch) -> Vectors:
         """Compute the vectors of a batch."""
-        ids = [text.ids for text in batch.texts]
-        # The first text is the longest. The mask hides the padding.
-        padded = np.zeros((len(ids), len(ids[0])), np.int64)
-        mask = np.zeros_like(padded)
-        for row, tokens in enumerate(ids):
-            padded[row, : len(tokens)] = tokens
-            mask[row, : len(tokens)] = 1
-        return self.session.run([graph.OUTPUT], {graph.IDS: padded, graph.MASK: mask})[0]
+        return rows(self.session.run(inputs([text.ids for text in batch.texts]), graph.OUTPUT))
 
 
-def _session(folder: ModelFolder, threads: int, precision: str) -> onnxruntime.InferenceSession:
-    converted = folder.path / CONVERTED
+def inputs(ids: list[list[int]]) -> dict[str, Tensor]:
+    """The model's inputs for the ids of texts, longest first. The mask hides the padding."""
+    width = len(ids[0])
+    return {graph.IDS: padded(ids, width), graph.MASK: padded([[1] * len(tokens) for tokens in ids], width)}
+
+
+def _session(folder: ModelFolder, threads: int, precision: str) -> Session:
     if folder.converted and precision != "float32":
         raise ModelError(f"{folder.path} is already converted; set MODEL_DIR to the original folder")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Batches run one at a time and vary in shape. Memory is not cached: an idle service would keep as much as the
-    # largest batch ever needed.
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = ERRORS_ONLY
-    source = str(converted) if folder.converted else graph.build(folder, *weights(folder), precision).proto
     try:
-        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    # ONNX Runtime's error types have no other common base class.
-    except Exception as error:
+        if not folder.converted:
+            return Session(graph.build(folder, *weights(folder), precision).proto, threads)
+        converted = folder.path / CONVERTED
+        session = Session(converted, threads)
+    except OnnxRuntimeError as error:
         raise ModelError(
             f"{folder.path}: ONNX Runtime cannot load the model ({error}); copy the folder again"
         ) from None
-    _check(folder, session)
+    # The properties include the sizes of inputs and outputs.
+    if any(session.property(name) != value for name, value in graph.properties(folder).items()):
+        message = f"{converted} does not match its folder or this version"
+        raise ModelError(f"{message}; run python -m sutra_embedding.convert again")
     return session
 
 
@@ -75,12 +67,3 @@ def _release_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-def _check(folder: ModelFolder, session: onnxruntime.InferenceSession) -> None:
-    """Raise ModelError if a converted file does not match the folder's configuration or this version."""
-    facts = session.get_modelmeta().custom_metadata_map
-    outputs = {output.name: output.shape for output in session.get_outputs()}
-    if graph.properties(folder) != facts or outputs.get(graph.OUTPUT, [0])[-1] != folder.bert.hidden:
-        message = f"{folder.path / CONVERTED} does not match its folder or this version"
-        raise ModelError(f"{message}; run python -m sutra_embedding.convert again")

@@ -8,18 +8,15 @@ import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from numpy.typing import NDArray
+from sutra_embedding.tensors import ONNX_TYPES, Tensor
 
-type Array = NDArray[Any]
 type Attribute = int | float | Sequence[int]
 type Shape = Sequence[int | str]
 
 IR_VERSION = 10
 OPSET = 20
 CONTRIB = "com.microsoft"
-ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int64": 7, "float16": 10}
 ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS = 1, 2, 7
 # Protobuf's limit on the size of a message.
 MAX_BYTES = 2**31 - 1
@@ -58,18 +55,16 @@ class Graph:
         self._inputs.append(_value_info(name, kind, shape))
         return name
 
-    def output(self, name: str, kind: str, shape: Shape) -> None:
-        """Declare the value `name` as an output."""
+    def output(self, name: str, kind: str, shape: Shape | None = None) -> None:
+        """Declare the value `name` as an output. Without a shape, ONNX Runtime finds it out."""
         self._outputs.append(_value_info(name, kind, shape))
 
-    def constant(self, array: Array) -> str:
-        """Add a constant tensor of one of ELEMENT_TYPES; returns its name."""
+    def constant(self, tensor: Tensor) -> str:
+        """Add a constant; returns its name."""
         name = self._name()
-        # Not ascontiguousarray(), which turns a scalar into a 1-D array.
-        data = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
-        dims = b"".join(_integer(1, size) for size in array.shape)
-        kind = _integer(2, ELEMENT_TYPES[array.dtype.name])
-        self._initializers.append((dims + kind + _text(8, name), data))
+        dims = b"".join(_integer(1, size) for size in tensor.shape)
+        kind = _integer(2, ONNX_TYPES[tensor.kind])
+        self._initializers.append((dims + kind + _text(8, name), tensor.data))
         return name
 
     def node(self, operator: str, *inputs: str, name: str = "", domain: str = "", **attributes: Attribute) -> str:
@@ -125,9 +120,11 @@ class Graph:
         return f"v{self._values}"
 
 
-def _value_info(name: str, kind: str, shape: Shape) -> bytes:
-    dimensions = (_text(2, size) if isinstance(size, str) else _integer(1, size) for size in shape)
-    tensor = _integer(1, ELEMENT_TYPES[kind]) + _bytes(2, b"".join(_bytes(1, size) for size in dimensions))
+def _value_info(name: str, kind: str, shape: Shape | None) -> bytes:
+    tensor = _integer(1, ONNX_TYPES[kind])
+    if shape is not None:
+        dimensions = (_text(2, size) if isinstance(size, str) else _integer(1, size) for size in shape)
+        tensor += _bytes(2, b"".join(_bytes(1, size) for size in dimensions))
     return _text(1, name) + _bytes(2, _bytes(1, tensor))
 
 

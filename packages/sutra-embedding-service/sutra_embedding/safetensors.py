@@ -4,15 +4,12 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sutra_embedding.errors import ModelError
+from sutra_embedding.tensors import ITEM_BYTES, Tensor
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+KINDS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 LENGTH_BYTES = 8
 # The limit in the format's specification; guards against reading another file type as a huge header.
 MAX_HEADER_BYTES = 100_000_000
@@ -44,24 +41,16 @@ class SafeTensors:
         if entry.shape != shape:
             message = f"{self.path}: {name} has shape {list(entry.shape)}, but config.json says {list(shape)}"
             raise ModelError(f"{message}; use both files from the same model")
-        if entry.kind not in ITEM_BYTES:
-            known = ", ".join(ITEM_BYTES)
+        if entry.kind not in KINDS:
+            known = ", ".join(KINDS)
             raise ModelError(f"{self.path}: unsupported type of {name}: {entry.kind}; save the model as one of {known}")
 
-    def read(self, name: str) -> "NDArray[np.float32]":
-        """Read a tensor as float32."""
-        import numpy as np  # noqa: PLC0415 - not needed to validate a folder
-
+    def read(self, name: str) -> Tensor:
+        """Read a tensor, in the type that it is stored in."""
         entry = self.entries[name]
         with self.path.open("rb") as file:
             file.seek(entry.start)
-            data = file.read(entry.end - entry.start)
-        if entry.kind == "BF16":
-            # bfloat16 is the upper half of a float32.
-            values = (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
-        else:
-            values = np.frombuffer(data, {"F32": "<f4", "F16": "<f2"}[entry.kind])
-        return values.astype(np.float32, copy=False).reshape(entry.shape)
+            return Tensor(KINDS[entry.kind], entry.shape, file.read(entry.end - entry.start))
 
 
 def _entries(path: Path) -> dict[str, Entry]:
@@ -90,7 +79,7 @@ def _entries(path: Path) -> dict[str, Entry]:
 def _entry(facts: dict[str, Any], offset: int) -> Entry:
     start, end = facts["data_offsets"]
     entry = Entry(str(facts["dtype"]), tuple(facts["shape"]), offset + start, offset + end)
-    item = ITEM_BYTES.get(entry.kind)
+    item = ITEM_BYTES[KINDS[entry.kind]] if entry.kind in KINDS else None
     if not 0 <= start <= end or (item is not None and end - start != item * math.prod(entry.shape)):
         raise ValueError(f"bytes {start} to {end} do not fit {entry.kind}{list(entry.shape)}")
     return entry

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from sutra_embedding.encoder import WARM_UP_TEXT, Batch, Vectors, split
+from sutra_embedding.encoder import DECIMALS, WARM_UP_TEXT, Batch, Vectors, finite, split
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import ModelFolder, weights
 from sutra_embedding.tokens import Tokens
@@ -32,7 +32,7 @@ class TorchEncoder:
             message = f"{folder.path}: sentence-transformers cannot load the model ({error})"
             raise ModelError(f"{message}; copy the folder again") from None
         (trial,) = split(self.tokenize([WARM_UP_TEXT]))
-        if not np.isfinite(self.run(trial)).all():
+        if not finite(self.run(trial)):
             raise ModelError(
                 f"{folder.path}: the model returns NaN or infinity; its weights are damaged, copy them again"
             )
@@ -41,4 +41,5 @@ class TorchEncoder:
         """Compute the vectors of a batch."""
         # The library tokenizes again; batch_size keeps it from splitting the batch.
         texts = [text.text for text in batch.texts]
-        return self._model.encode(texts, batch_size=len(texts), show_progress_bar=False)
+        vectors = self._model.encode(texts, batch_size=len(texts), show_progress_bar=False)
+        return np.round(vectors.astype(np.float64), DECIMALS).tolist()

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import islice
 
-import numpy as np
 from sutra_service.errors import ServiceError
 
 from sutra_embedding.batches import portions
@@ -78,12 +77,10 @@ class WorkQueue:
         for portion in early:
             tokenized += await loop.run_in_executor(self._worker, encoder.tokenize, portion)
         batches, first = await loop.run_in_executor(self._worker, _begin, encoder, tokenized, last)
-        if len(batches) == 1:
-            return first[np.argsort(batches[0].indexes)]
-        vectors = np.empty((len(texts), encoder.dimension), np.float32)
-        vectors[batches[0].indexes] = first
+        vectors: Vectors = [[] for _ in texts]
+        _fill(vectors, batches[0], first)
         for batch in batches[1:]:
-            vectors[batch.indexes] = await loop.run_in_executor(self._worker, encoder.run, batch)
+            _fill(vectors, batch, await loop.run_in_executor(self._worker, encoder.run, batch))
         return vectors
 
     def _overloaded(self, why: str) -> ServiceError:
@@ -94,6 +91,11 @@ def _begin(encoder: Encoder, tokenized: list[Tokenized], last: list[str]) -> tup
     # In one step, because most requests have one portion and one batch.
     batches = split(tokenized + encoder.tokenize(last))
     return batches, encoder.run(batches[0])
+
+
+def _fill(vectors: Vectors, batch: Batch, computed: Vectors) -> None:
+    for index, vector in zip(batch.indexes, computed, strict=True):
+        vectors[index] = vector
 
 
 def _take(passages: Iterator[tuple[int, Passage]]) -> list[tuple[int, Passage]]:

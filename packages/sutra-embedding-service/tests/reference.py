@@ -2,17 +2,18 @@
 
 import base64
 import json
+import math
+import struct
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text(encoding="utf-8"))
 
 
-def vector(name: str) -> Any:
+def vector(name: str) -> list[float]:
     """The vector of a sentence."""
-    return np.frombuffer(base64.b64decode(REFERENCE["sentences"][name]["vector"]), "<f2").astype(np.float64)
+    data = base64.b64decode(REFERENCE["sentences"][name]["vector"])
+    return list(struct.unpack(f"<{len(data) // 2}e", data))
 
 
 def tokens(name: str) -> int:
@@ -20,6 +21,6 @@ def tokens(name: str) -> int:
     return int(REFERENCE["sentences"][name]["tokens"])
 
 
-def cosine(one: Any, other: Any) -> float:
+def cosine(one: Sequence[float], other: Sequence[float]) -> float:
     """The cosine similarity of two vectors."""
-    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+    return math.sumprod(one, other) / math.hypot(*one) / math.hypot(*other)

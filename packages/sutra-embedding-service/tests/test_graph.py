@@ -131,15 +131,6 @@ def test_the_converted_model_is_less_than_half_the_size(original_folder: Path, c
     assert (converted_folder / "README.md").read_text(encoding="utf-8").count("apache-2.0")
 
 
-def test_the_quantization_error_is_small() -> None:
-    values = np.random.default_rng(1).normal(0, 1, (3, 2, 32)).astype(np.float32)
-    values[0, 0] = 0
-    levels, scales = graph.quantized(values, axis=2)
-    assert levels.dtype == np.int8
-    assert (levels * scales.astype(np.float32))[0, 0].tolist() == [0] * 32
-    assert np.abs(levels * scales.astype(np.float32) - values).max() <= np.abs(values).max() / 127 * 0.51
-
-
 def test_a_model_over_protobufs_limit_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sutra_embedding.onnx_file.MAX_BYTES", 1000)
     tiny.write(tmp_path / "m")

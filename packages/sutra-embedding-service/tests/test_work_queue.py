@@ -2,7 +2,6 @@ import asyncio
 import threading
 from typing import Any
 
-import numpy as np
 import pytest
 from sutra_service.errors import ServiceError
 
@@ -48,12 +47,12 @@ class FakeEncoder:
         self.order += [text.text for text in batch.texts]
         self.threads.append(threading.current_thread())
         self.running -= 1
-        return np.array([[len(text.text)] for text in batch.texts], np.float32)
+        return [[len(text.text)] for text in batch.texts]
 
 
 def test_vectors_are_in_the_same_order_as_the_texts() -> None:
     vectors = asyncio.run(WorkQueue(4, 5, short=0).embed(FakeEncoder(), ["a", "bb", "ccc"]))
-    assert vectors.tolist() == [[1], [2], [3]]
+    assert vectors == [[1], [2], [3]]
 
 
 def test_a_short_request_does_not_wait_for_a_whole_long_one() -> None:
@@ -88,7 +87,7 @@ def test_a_short_request_does_not_wait_for_a_long_list_to_be_tokenized() -> None
         await asyncio.sleep(0.02)
         encoder.gate.set()
         vectors, _ = await asyncio.gather(long, short)
-        assert vectors.tolist() == [[MAX_CHARACTERS // 2]] * 3 + [[MAX_CHARACTERS * 5]]
+        assert vectors == [[MAX_CHARACTERS // 2]] * 3 + [[MAX_CHARACTERS * 5]]
 
     asyncio.run(both())
     assert encoder.turns == [
@@ -111,7 +110,7 @@ def test_a_full_queue_rejects_requests_and_recovers() -> None:
         assert caught.value.headers == {"Retry-After": "1"}
         encoder.gate.set()
         await asyncio.gather(*waiting)
-        assert (await queue.embed(encoder, ["cc"])).tolist() == [[2]]
+        assert (await queue.embed(encoder, ["cc"])) == [[2]]
 
     asyncio.run(scene())
 
@@ -128,7 +127,7 @@ def test_a_request_past_its_deadline_is_not_computed() -> None:
             await queue.embed(encoder, ["late"])
         encoder.gate.set()
         await asyncio.gather(first, return_exceptions=True)
-        assert (await queue.embed(encoder, ["next"])).tolist() == [[4]]
+        assert (await queue.embed(encoder, ["next"])) == [[4]]
 
     asyncio.run(scene())
     assert encoder.order == ["first", "next"]
@@ -139,9 +138,9 @@ def test_a_single_short_text_is_computed_immediately() -> None:
     queue = WorkQueue(4, 5, short=3)
 
     async def scene() -> None:
-        assert (await queue.embed(encoder, ["abc"])).tolist() == [[3]]
-        assert (await queue.embed(encoder, ["abcd"])).tolist() == [[4]]
-        assert (await queue.embed(encoder, ["a", "b"])).tolist() == [[1], [1]]
+        assert (await queue.embed(encoder, ["abc"])) == [[3]]
+        assert (await queue.embed(encoder, ["abcd"])) == [[4]]
+        assert (await queue.embed(encoder, ["a", "b"])) == [[1], [1]]
         encoder.gate.clear()
         long = asyncio.create_task(queue.embed(encoder, ["abcd"]))
         await asyncio.sleep(0.02)
