@@ -2,6 +2,7 @@
 #![allow(rustdoc::broken_intra_doc_links, reason = "the documentation of options is their help text")]
 
 mod analyze;
+mod any_image;
 mod args;
 mod build_images;
 mod check;

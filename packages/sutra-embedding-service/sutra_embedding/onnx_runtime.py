@@ -95,13 +95,13 @@ class Session:
             if isinstance(model, bytes):
                 call("CreateSessionFromArray", environment, model, len(model), options, byref(self._session))
             else:
-                call("CreateSession", environment, str(model).encode(), options, byref(self._session))
+                call("CreateSession", environment, bytes(model), options, byref(self._session))
         finally:
             self._library.release("SessionOptions", options)
 
     def __del__(self) -> None:
         """Free the model's memory."""
-        if self._session:
+        if getattr(self, "_session", None):
             self._library.release("Session", self._session)
 
     def run(self, inputs: Mapping[str, Tensor], output: str) -> Tensor:

@@ -11,7 +11,7 @@ use crate::images::GraphDriver;
 use crate::inspect::ContainerConfig;
 use crate::labels;
 use crate::signs::{failed, unexpected_error};
-use host::process::ProcessError;
+use host::process::{Output, ProcessError};
 
 /// The answer of `docker container inspect`, as far as it is used.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -125,6 +125,14 @@ impl Docker {
     pub fn last_lines(&self, id: &str, lines: u32) -> Result<String, ProcessError> {
         let output = self.cmd(["logs", "--tail", &lines.to_string(), id]).apart().capture()?;
         Ok(self.runner.secrets.mask(&(output.stdout + &output.stderr)))
+    }
+
+    /// All that a container has written, unmasked.
+    ///
+    /// # Errors
+    /// When docker fails.
+    pub fn container_output(&self, id: &str) -> Result<Output, ProcessError> {
+        self.cmd(["logs", id]).capture()
     }
 
     /// The IDs of containers with a label, running or not.

@@ -1,6 +1,7 @@
 //! The validated manifest, `xtask/images.toml`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::allowlist::Allowlist;
 use crate::baseline::StepLimit;
@@ -74,6 +75,20 @@ pub struct Manifest {
     pub check: CheckRules,
     /// What `test` requires of a service that does not set its own requirements.
     pub test: TestRules,
+    /// The Compose files of throwaway stacks.
+    pub stack: StackSource,
+}
+
+/// Where the Compose files of throwaway stacks are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StackSource {
+    /// Those that Compose itself would use in the repository.
+    #[default]
+    Repository,
+    /// One file, as an absolute path.
+    File(PathBuf),
+    /// The text of one, which is written for each stack.
+    Text(String),
 }
 
 /// A test program with its own image, which runs against a whole stack and is never published.

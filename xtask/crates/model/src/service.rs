@@ -55,6 +55,8 @@ pub struct Service {
     pub secrets: Vec<Secret>,
     /// Its probes.
     pub probes: Vec<Probe>,
+    /// Whether its command runs to its end: its exit code and standard output then answer its only probe.
+    pub runs_once: bool,
 }
 
 /// How an image is built.

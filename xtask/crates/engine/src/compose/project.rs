@@ -290,6 +290,15 @@ impl Project {
         cmd.args(self.only.iter().cloned()).start(lock)
     }
 
+    /// `docker compose up`, without waiting for health checks and the end of commands.
+    ///
+    /// # Errors
+    /// When Compose fails.
+    pub fn start(&self) -> Result<(), ProcessError> {
+        let cmd = self.cmd(["--progress", "plain", "up", "--detach", "--no-build"]);
+        cmd.args(self.only.iter().cloned()).read().map(drop)
+    }
+
     /// `docker compose create`: the containers, not started.
     ///
     /// # Errors

@@ -26,11 +26,11 @@ use host::program::PROGRAM;
 use host::wait;
 use model::edition::Edition;
 use model::image_ref::Tag;
-use model::manifest::{Manifest, Service};
+use model::manifest::{Manifest, Service, StackSource};
 use model::variant::Variant;
 use stack::deploy::not_healthy::NotHealthy;
 use stack::probes::plan::ProbePlan;
-use stack::probes::report::ProbeOutcome;
+use stack::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict};
 use stack::probes::run::observed;
 use stack::throwaway::{StackImages, ThrowawayStack, test_run};
 
@@ -130,7 +130,10 @@ impl TraceRun<'_, '_> {
         let failed: Vec<String> = report.not_passed().map(ProbeOutcome::name).collect();
         if !failed.is_empty() {
             let what = format!("probes did not pass, so the trace was discarded: {}", failed.join(", "));
-            let remedy = format!("fix them first: `{PROGRAM} test` shows what is wrong");
+            let remedy = match &self.manifest.stack {
+                StackSource::Repository => format!("fix them first: `{PROGRAM} test` shows what is wrong"),
+                _ => wrong(&report),
+            };
             return Err(Failure::new(FailureClass::Failed, what, remedy).into());
         }
         stack.project().stop()?;
@@ -146,6 +149,18 @@ impl TraceRun<'_, '_> {
             recording_milliseconds: u64::try_from(recording.as_millis()).unwrap_or(u64::MAX),
         })
     }
+}
+
+/// What is wrong with the answers, a line for each probe.
+fn wrong(report: &ProbeReport) -> String {
+    let lines = report.not_passed().map(|outcome| match &outcome.verdict {
+        ProbeVerdict::Failed { wrong, answer, .. } => {
+            format!("{}: {} {}", outcome.name(), wrong.join("; "), answer)
+        }
+        ProbeVerdict::Skipped { reason } => format!("{}: {reason}", outcome.name()),
+        ProbeVerdict::Passed => String::new(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Older engines have no separate health check interval during the start (`start_interval`).

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::edition::Edition;
 use crate::file;
 use crate::image_ref::Registry;
-use crate::manifest::{DEFAULT_ENV_PREFIX, Manifest, SUTRA_ENV_PREFIX, Secret};
+use crate::manifest::{DEFAULT_ENV_PREFIX, Manifest, SUTRA_ENV_PREFIX, Secret, StackSource};
 use crate::names::Unknown;
 use crate::nesting;
 use crate::placeholders::RUN;
@@ -137,6 +137,7 @@ fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) ->
         allowlist: rules::allowlist(&file.opportunities, &root.key("opportunities"), &names, &editions),
         check: rules::check(&file.check, &root.key("check"), &names),
         test: rules::test(&file.test, &file::Test::default()),
+        stack: StackSource::Repository,
         project,
         platforms,
         editions,

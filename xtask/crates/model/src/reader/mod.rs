@@ -6,11 +6,13 @@ mod images;
 mod load;
 mod place;
 mod probes;
+mod requests;
 mod rules;
 mod services;
 mod values;
 
 pub use crate::reader::load::{load, migration_note, parse, parse_leniently};
+pub use crate::reader::requests::requests;
 
 #[cfg(test)]
 mod tests;

@@ -106,6 +106,7 @@ impl Services<'_> {
             test: rules::test(&self.file.test, &file.test),
             secrets,
             probes,
+            runs_once: false,
         }
     }
 

@@ -26,6 +26,19 @@ pub struct NotHealthy {
 }
 
 impl NotHealthy {
+    /// Compose could not start the container. `output`: its last lines.
+    pub(crate) fn of_compose(output: String) -> NotHealthy {
+        NotHealthy {
+            services: Vec::new(),
+            configured: BTreeMap::new(),
+            logs: Vec::new(),
+            is_interrupted: false,
+            reason: output,
+            port_is_taken: false,
+            help: String::new(),
+        }
+    }
+
     /// Whether another process uses a port to publish.
     pub fn port_is_taken(&self) -> bool {
         self.port_is_taken
@@ -73,6 +86,7 @@ impl fmt::Display for NotHealthy {
             f.write_str("interrupted; ")?;
         }
         match names(&|service| !service.is_fine()).as_str() {
+            "" if self.services.is_empty() => f.write_str("docker compose could not start the container")?,
             "" => f.write_str("docker compose did not finish, but all services are healthy")?,
             names => write!(f, "not healthy: {names}")?,
         }

@@ -5,6 +5,7 @@ pub(crate) mod documents;
 pub(crate) mod endpoints;
 pub(crate) mod health;
 pub mod junit;
+mod once;
 pub mod plan;
 pub mod report;
 mod retry;

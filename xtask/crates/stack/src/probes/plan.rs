@@ -73,6 +73,15 @@ impl<'m> ProbePlan<'m> {
         Ok(names.into_iter().filter(|name| !asked(name)).collect())
     }
 
+    /// The plan's groups of services whose command answers, and the plan of those that receive requests.
+    pub(crate) fn split_once(&self) -> (Vec<ProbeGroup<'m>>, ProbePlan<'m>) {
+        let runs_once =
+            |name: &str| self.services.iter().any(|service| service.runs_once && service.name == name);
+        let groups = self.groups.iter().cloned();
+        let (once, groups) = groups.partition(|group| runs_once(&group.name));
+        (once, ProbePlan { manifest: self.manifest, services: self.services.clone(), groups })
+    }
+
     /// The services without a probe or a health check.
     pub(crate) fn unprobed(&self, health: &[ProbeOutcome]) -> Vec<String> {
         let probes = || self.groups.iter().flat_map(|group| &group.probes);

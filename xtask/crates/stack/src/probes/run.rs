@@ -7,11 +7,11 @@ use anyhow::Result;
 use crate::deploy::containers;
 use crate::http::{Client, NoAnswer, NoAnswerKind, tls};
 use crate::probes::endpoints::{self, Endpoints};
-use crate::probes::health;
 use crate::probes::plan::ProbePlan;
 use crate::probes::report::{ProbeOutcome, ProbeReport, ProbeVerdict, SCHEMA};
 use crate::probes::retry::RetryPolicy;
 use crate::probes::secrecy;
+use crate::probes::{health, once};
 use engine::compose::Project;
 use engine::context::Context;
 use host::interrupt::Interrupt;
@@ -25,7 +25,7 @@ use model::response::HttpResponse;
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// Characters of an answer that a report shows.
-const SHOWN: usize = 400;
+pub(super) const SHOWN: usize = 400;
 
 /// An outcome with the answer it was judged by.
 #[derive(Debug, Clone)]
@@ -69,7 +69,9 @@ pub fn observed<'m>(
 ) -> Result<(ProbeReport, Vec<ProbeResult<'m>>)> {
     let interrupt = &context.docker.runner.interrupt;
     let endpoints = endpoints::find(project, &plan.services, timeout, interrupt)?;
-    let results = send_each(plan, &endpoints, values, &context.docker.runner, after)?;
+    let (once, sent) = plan.split_once();
+    let mut results = once::results(&once, project, timeout, context, after)?;
+    results.extend(send_each(&sent, &endpoints, values, &context.docker.runner, after)?);
     let health = health::outcomes(plan, project, &endpoints, timeout, context, after)?;
     let running = containers(project, plan.manifest, &context.docker)?;
     let report = ProbeReport {

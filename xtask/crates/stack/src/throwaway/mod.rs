@@ -1,5 +1,6 @@
 //! Throwaway stacks: of any edition and variant, isolated from every other stack, always removed.
 
+mod any_image;
 mod confinement;
 mod copies;
 mod folder;
@@ -12,6 +13,7 @@ pub mod test_run;
 mod tested;
 mod trial;
 
+pub use any_image::{AnyImage, Runner};
 pub use images::StackImages;
 pub use removal::sweep;
 pub use stack::{ThrowawayStack, dependency_closures};

@@ -24,7 +24,7 @@ use host::failure::{Failure, FailureClass};
 use host::interrupt::Interrupt;
 use host::terminal::Terminal;
 use host::{files, ports};
-use model::manifest::{Manifest, Service};
+use model::manifest::{Manifest, Service, StackSource};
 use model::placeholders::{RUN, Values};
 
 /// The value of `${run}`. A new stack holds no other data, so a fixed word is unique in it and answers can be recorded.
@@ -49,6 +49,8 @@ pub struct ThrowawayStack {
     /// Locked until everything is removed: tells other runs that this stack is in use.
     folder: StackFolder,
     is_removed: bool,
+    /// Whether the tested service is a command that runs to its end.
+    runs_once: bool,
     terminal: Terminal,
 }
 
@@ -92,7 +94,7 @@ impl ThrowawayStack {
         context.docker.runner.interrupt.check()?;
         let name = format!("{}{}", removal::prefix(manifest), unique_word());
         let folder = StackFolder::create(&name, &context.repository)?;
-        let files = compose_files(context)?;
+        let files = stack_files(manifest, &folder, context)?;
         let project = base_project(manifest, files.clone(), context)
             .named(&name)
             .only(services.iter().filter_map(|service| service.compose.clone()).collect());
@@ -108,6 +110,7 @@ impl ThrowawayStack {
             environments: BTreeMap::new(),
             folder,
             is_removed: false,
+            runs_once: services.iter().any(|service| service.runs_once),
             terminal: context.terminal.clone(),
         };
         stack.copy_mounts(manifest, images, context)?;
@@ -116,11 +119,19 @@ impl ThrowawayStack {
         Ok(stack)
     }
 
-    /// Starts the stack and waits until all services are healthy.
+    /// Starts the stack and waits until all services are healthy; a command that runs to its end is only started.
     ///
     /// # Errors
     /// When a service does not become healthy.
     pub fn up(&self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
+        if self.runs_once {
+            let started = self.project.start();
+            interrupt.check()?;
+            return match started {
+                Err(error) if !error.class.is_environment() => Err(NotHealthy::of_compose(error.tail).into()),
+                started => Ok(started?),
+            };
+        }
         let terminal = self.terminal.clone().quiet();
         let change = StackChange {
             kind: ChangeKind::Up,
@@ -266,6 +277,19 @@ impl Drop for ThrowawayStack {
         if let Err(error) = self.remove_once() {
             self.terminal
                 .error(format!("a throwaway stack was not removed (the next run tries again): {error:#}"));
+        }
+    }
+}
+
+/// The Compose files of a stack. `folder` gets a generated one.
+fn stack_files(manifest: &Manifest, folder: &StackFolder, context: &Context) -> Result<Vec<PathBuf>> {
+    match &manifest.stack {
+        StackSource::Repository => compose_files(context),
+        StackSource::File(file) => Ok(vec![file.clone()]),
+        StackSource::Text(text) => {
+            let file = folder.path().join("compose.yml");
+            files::write_atomically(&file, text.as_bytes())?;
+            Ok(vec![file])
         }
     }
 }

@@ -20,7 +20,7 @@ use engine::context::Context;
 use host::failure::{Failure, FailureClass, class_of};
 use host::program::PROGRAM;
 use host::secrets::Secrets;
-use model::manifest::{Manifest, Service};
+use model::manifest::{Manifest, Service, StackSource};
 use model::probe::Scenario;
 
 /// What each trial of an image does.
@@ -127,7 +127,10 @@ impl<'m> TrialPlan<'m> {
         let first = self.ask(image, None, context)?;
         if let Some(failure) = first.failures.first() {
             let what = format!("the untouched image fails {}: {}", failure.name(), failure.what);
-            let remedy = format!("make `{PROGRAM} test {}` pass first", self.service.name);
+            let remedy = match &self.manifest.stack {
+                StackSource::Repository => format!("make `{PROGRAM} test {}` pass first", self.service.name),
+                _ => "correct the requests, or what runs the image".to_owned(),
+            };
             return Err(Failure::new(FailureClass::Failed, what, remedy).into());
         }
         let second = self.ask(image, Some(&first.answers), context)?;
@@ -167,7 +170,12 @@ impl<'m> TrialPlan<'m> {
             Err(error) => {
                 context.docker.runner.interrupt.check()?;
                 let what = context.docker.runner.secrets.mask(&not_started(error, image)?);
-                let failure = TrialFailure { group: String::new(), probe: "start".to_owned(), what };
+                // A command that fails may end before or after its start is noticed: both are one failure.
+                let (group, probe) = match (self.service.runs_once, self.service.probes.first()) {
+                    (true, Some(probe)) => (self.service.name.clone(), probe.name.clone()),
+                    _ => (String::new(), "start".to_owned()),
+                };
+                let failure = TrialFailure { group, probe, what };
                 let answers = UntouchedAnswers { answers: OriginalAnswers::default(), routes: None };
                 return Ok(Asked { failures: vec![failure], answers });
             }
