@@ -39,3 +39,25 @@ fn a_remote_engine_and_an_unknown_service_are_refused() {
     assert_eq!(code, Some(2), "{text}");
     assert!(text.contains("alpha"), "{text}");
 }
+
+#[test]
+fn any_image_needs_a_probe_but_no_manifest() {
+    let folder = Folder::new();
+    for (args, exit, what) in [
+        (&["--image", "a:1"][..], 1, "no probe: nothing would show that a file is needed"),
+        (&["web", "--image", "a:1", "--", "x"], 2, "--image takes no SERVICE"),
+        (&["--image", "a:1", "--variant", "original", "--", "x"], 2, "cannot be used with"),
+    ] {
+        let (code, text) = refused(&FakeDocker::new().alive(), &folder, args);
+        assert_eq!(code, Some(exit), "{text}");
+        assert!(text.contains(what), "{text}");
+    }
+    folder.write("r.toml", "[[probe]]\nname = \"a\"\nrequest = { get = \"x\" }\n");
+    let (code, text) = refused(
+        &FakeDocker::new().alive(),
+        &folder,
+        &["--image", "a:1", "--requests", &folder.0.join("r.toml").display().to_string()],
+    );
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("r.toml:3:") && text.contains("invalid path `x`"), "{text}");
+}

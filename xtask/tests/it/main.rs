@@ -31,6 +31,7 @@ mod engine;
 mod engine_action;
 mod engine_adoption;
 mod engine_analyze;
+mod engine_any_image;
 mod engine_attest;
 mod engine_build_settings;
 mod engine_builders;
