@@ -40,9 +40,9 @@ impl Image {
         tiny::perl(&archive);
         folder.write("root/opt/unused/lib.so", &"x".repeat(20_000_000));
         folder.write("root/opt/seen/only-by-name", &"x".repeat(200_000));
-        let added =
-            Command::new("tar").arg("-rf").arg(&archive).arg("-C").arg(folder.0.join("root")).arg("opt");
-        assert!(added.status().unwrap().success());
+        let mut tar = Command::new("tar");
+        tar.arg("-rf").arg(&archive).arg("-C").arg(folder.0.join("root")).arg("opt");
+        assert!(tar.status().unwrap().success());
         let archive = archive.display().to_string();
         said(&[
             "import",

@@ -290,22 +290,13 @@ impl Project {
         cmd.args(self.only.iter().cloned()).start(lock)
     }
 
-    /// `docker compose up`, without waiting for health checks and the end of commands.
+    /// Runs `docker compose up` to its end, with `--no-start` or `--detach`: creates the containers, or starts them without waiting.
     ///
     /// # Errors
     /// When Compose fails.
-    pub fn start(&self) -> Result<(), ProcessError> {
-        let cmd = self.cmd(["--progress", "plain", "up", "--detach", "--no-build"]);
+    pub fn up_with(&self, option: &str) -> Result<(), ProcessError> {
+        let cmd = self.cmd(["--progress", "plain", "up", option, "--no-build"]);
         cmd.args(self.only.iter().cloned()).read().map(drop)
-    }
-
-    /// `docker compose create`: the containers, not started.
-    ///
-    /// # Errors
-    /// When Compose fails.
-    pub fn create(&self) -> Result<()> {
-        let cmd = self.cmd(["--progress", "plain", "up", "--no-start", "--no-build"]);
-        Ok(cmd.args(self.only.iter().cloned()).read().map(drop)?)
     }
 
     /// `docker compose stop`: SIGTERM, then SIGKILL to containers that do not stop in time.

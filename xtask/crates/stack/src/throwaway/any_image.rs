@@ -1,6 +1,6 @@
 //! Any image, as a manifest of one service: what runs it, and the requests that probe it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde_json::json;
@@ -120,8 +120,8 @@ fn compose(name: &str, reference: &str, command: &[String]) -> String {
     json!({ "services": { name: service } }).to_string()
 }
 
-fn image_of(file: &PathBuf, service: &str, context: &Context) -> Result<String> {
-    let project = Project::new(&context.docker, context.repository.root()).files(vec![file.clone()]);
+fn image_of(file: &Path, service: &str, context: &Context) -> Result<String> {
+    let project = Project::new(&context.docker, context.repository.root()).files(vec![file.to_owned()]);
     let services = project.config()?.services;
     let Some(found) = services.get(service) else {
         let names: Vec<&str> = services.keys().map(String::as_str).collect();

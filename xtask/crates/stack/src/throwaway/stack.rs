@@ -125,7 +125,7 @@ impl ThrowawayStack {
     /// When a service does not become healthy.
     pub fn up(&self, deadline: Duration, interrupt: &Interrupt) -> Result<()> {
         if self.runs_once {
-            let started = self.project.start();
+            let started = self.project.up_with("--detach");
             interrupt.check()?;
             return match started {
                 Err(error) if !error.class.is_environment() => Err(NotHealthy::of_compose(error.tail).into()),
@@ -167,7 +167,7 @@ impl ThrowawayStack {
         files::write_atomically(&file, text.as_bytes())?;
         let isolation = self.folder.path().join("override.yml");
         self.project = self.project.clone().files(self.own_files_and([isolation, file]));
-        self.project.create()
+        Ok(self.project.up_with("--no-start")?)
     }
 
     /// Its Compose project.
