@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::support::registry::{Answer, Proxy, Registry};
 use crate::support::{Folder, Site, docker};
@@ -58,6 +59,9 @@ impl Keys {
         command.env("COSIGN_PASSWORD", &self.password).output().unwrap()
     }
 }
+
+const BASE: &str = "debian:trixie-slim";
+const BASE_URI: &str = "pkg:docker/debian@trixie-slim?platform=linux%2F";
 
 /// Commits everything, because provenance needs a commit. Returns its ID.
 fn commit(site: &Site) -> String {
@@ -126,7 +130,18 @@ fn debians_cosign_accepts_what_is_attached() {
             bill["components"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
         assert!(names.contains(&"bash") && names.contains(&"dpkg"), "{names:?}");
         let printed = keys.verify(&["verify-attestation", "--type=slsaprovenance1"], "own", name).unwrap();
-        let source = &predicate(&printed)["buildDefinition"]["resolvedDependencies"][0];
+        let definition = &predicate(&printed)["buildDefinition"];
+        let [source, base] = definition["resolvedDependencies"].as_array().unwrap().as_slice() else {
+            panic!("{definition}")
+        };
+        // A stand-in has the engine's ID; an image of a registry has its digest there.
+        assert!(base["name"] == BASE || base["uri"].as_str().unwrap().contains(BASE_URI), "{base}");
+        let known = docker(&["image", "inspect", "--format", "{{.Id}} {{.RepoDigests}}", BASE]);
+        assert!(known.contains(base["digest"]["sha256"].as_str().unwrap()), "{known} {base}");
+        let hash = Sha256::digest(site.folder.read("alpha/Dockerfile.optimized"));
+        let dockerfile: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(definition["internalParameters"]["dockerfile"]["digest"]["sha256"], dockerfile);
+        assert_eq!(definition["externalParameters"]["request"]["frontend"], "dockerfile.v0");
         assert_eq!(source["digest"]["gitCommit"], id.as_str());
         assert_eq!(source["uri"], "git+https://git.example/team/fixture.git");
         assert!(!printed.contains("robot"));

@@ -5,6 +5,7 @@ pub mod attest;
 pub mod bake;
 pub mod bases;
 pub mod bootstrap;
+pub mod build_inputs;
 pub mod builds;
 mod built_tag;
 pub mod changes;

@@ -1,5 +1,7 @@
 //! Build arguments that hold secrets, often filled in by Compose from the environment: no plan, message or error shows their values.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use contents::scan::Scanner;
@@ -18,10 +20,8 @@ pub fn printable(definition: &Definition, secrets: &Secrets) -> Result<String> {
     let scanner = Scanner::new(&[])?;
     register_found(definition, &scanner, secrets);
     let mut shown = definition.clone();
-    for (name, value) in shown.target.values_mut().flat_map(|target| &mut target.args) {
-        if holds_secret(&scanner, name, value) {
-            MASK.clone_into(value);
-        }
+    for target in shown.target.values_mut() {
+        without_secrets(&scanner, &mut target.args);
     }
     Ok(secrets.mask(&shown.json()?))
 }
@@ -33,6 +33,15 @@ pub fn printable(definition: &Definition, secrets: &Secrets) -> Result<String> {
 pub(crate) fn register(definition: &Definition, secrets: &Secrets) -> Result<()> {
     register_found(definition, &Scanner::new(&[])?, secrets);
     Ok(())
+}
+
+/// Replaces secret values with `***`.
+pub(crate) fn without_secrets(scanner: &Scanner, args: &mut BTreeMap<String, String>) {
+    for (name, value) in args {
+        if holds_secret(scanner, name, value) {
+            MASK.clone_into(value);
+        }
+    }
 }
 
 fn register_found(definition: &Definition, scanner: &Scanner, secrets: &Secrets) {

@@ -314,6 +314,11 @@ impl Repository {
         self.state("package-dates")
     }
 
+    /// What images were built from, by fingerprint.
+    pub fn build_inputs(&self) -> PathBuf {
+        self.state("build-inputs")
+    }
+
     /// The bake definition of the last run.
     pub fn bake_definition(&self) -> PathBuf {
         self.state("bake.json")

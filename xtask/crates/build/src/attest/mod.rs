@@ -1,5 +1,6 @@
 //! Signs pushed images and attaches bills of materials and provenance to them.
 
+mod inputs;
 mod provenance;
 pub mod verify;
 mod verify_report;
@@ -73,7 +74,8 @@ impl Attestor {
             let Some(image) = found.get(&tag).filter(|image| !predicates.contains_key(&image.id)) else {
                 continue;
             };
-            let provenance = provenance::of(&tag, image, &tagged.image, manifest, origin.as_deref())?;
+            let mut provenance = provenance::of(&tag, image, &tagged.image, manifest, origin.as_deref())?;
+            inputs::add(&mut provenance, &tag, image, manifest, context)?;
             let to_analyze = ImageToAnalyze { reference: tag.clone(), image: image.clone() };
             let contents = analyze(std::slice::from_ref(&to_analyze), manifest, context)?;
             let contents = contents.first().with_context(|| format!("{tag} was not analyzed"))?;

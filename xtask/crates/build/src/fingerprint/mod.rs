@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use sha2::{Digest, Sha256};
 
+use crate::build_inputs::{BuildInputs, TargetInputs};
 use crate::package_date;
 use crate::plan::BuildPlan;
 use asks::Asks;
@@ -33,6 +34,8 @@ pub struct Fingerprint {
     pub unpinned: BTreeSet<String>,
     /// Whether a base image or the frontend comes from a registry by tag. Every build resolves the tag again, so the cache may be used.
     pub has_moving_images: bool,
+    /// What the hash was computed from, as far as provenance names it.
+    pub inputs: BuildInputs,
 }
 
 /// Returns the hash of the files that a folder sends to a build. The second path is the Dockerfile, which may have an ignore file
@@ -151,16 +154,20 @@ impl Prints<'_> {
         if asks.unpinned || target.args.contains_key(package_date::ARGUMENT) {
             parts.unpinned.insert(name.to_owned());
         }
+        parts.inputs.own = own_inputs(target, &text);
         parts.add("rules", RULES);
         parts.add("dockerfile", &text);
         parts.add("target", &declared(target)?);
-        parts.add("context", &(self.context)(folder, dockerfile(target).as_deref())?);
+        let files = (self.context)(folder, dockerfile(target).as_deref())?;
+        parts.add("context", &files);
+        parts.inputs.own.context = files;
         for image in asks.images.iter().filter(|image| !target.contexts.contains_key(*image)) {
             self.image(image, |start| start.serves(target), &mut parts);
         }
         if let Some(image) = &asks.frontend {
             // The frontend runs on the builder's platform.
             self.image(image, |_| true, &mut parts);
+            parts.inputs.own.frontend = Some(image.clone());
         }
         for (key, place) in &target.contexts {
             parts.add("named context", key);
@@ -169,6 +176,7 @@ impl Prints<'_> {
                 parts.add("fingerprint", &print.hash);
                 parts.unpinned.extend(print.unpinned);
                 parts.has_moving_images |= print.has_moving_images;
+                parts.inputs.add_base(other, print.inputs);
             } else if let Some(image) = place.strip_prefix(IMAGE) {
                 self.image(image, |start| start.serves(target), &mut parts);
             } else if Path::new(place).is_absolute() {
@@ -189,8 +197,28 @@ impl Prints<'_> {
         // Another builder may use a different base image, so its result has a different fingerprint.
         let id = if self.uses_engine { "id" } else { "id in the engine" };
         start.into_iter().for_each(|start| parts.add(id, &start.id));
+        let used = start.filter(|_| self.uses_engine).map(|start| start.id.clone());
+        parts.inputs.images.insert(image.to_owned(), used);
         parts.has_moving_images |= !image.contains("@sha256:") && (start.is_none() || !self.uses_engine);
     }
+}
+
+/// What provenance says of a target, without its context.
+fn own_inputs(target: &Target, dockerfile: &str) -> TargetInputs {
+    let mut args = target.args.clone();
+    args.remove(package_date::ARGUMENT);
+    TargetInputs {
+        dockerfile: hex(Sha256::new_with_prefix(dockerfile)),
+        args,
+        target: target.target.clone(),
+        secrets: target.secret.iter().filter_map(|secret| secret_id(secret)).map(str::to_owned).collect(),
+        ..TargetInputs::default()
+    }
+}
+
+/// The ID in a secret's declaration.
+fn secret_id(secret: &str) -> Option<&str> {
+    secret.split(',').find_map(|part| part.strip_prefix("id="))
 }
 
 /// What a target declares and what can change its image.
@@ -220,6 +248,7 @@ struct Parts {
     hash: Sha256,
     unpinned: BTreeSet<String>,
     has_moving_images: bool,
+    inputs: BuildInputs,
 }
 
 impl Parts {
@@ -231,9 +260,13 @@ impl Parts {
     }
 
     fn finish(self) -> Fingerprint {
-        let hash = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Fingerprint { hash, unpinned: self.unpinned, has_moving_images: self.has_moving_images }
+        let Parts { hash, unpinned, has_moving_images, inputs } = self;
+        Fingerprint { hash: hex(hash), unpinned, has_moving_images, inputs }
     }
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use crate::bake::BuildOptions;
+use crate::build_inputs;
 use crate::context_files::FileDigests;
 use crate::environment::BuildEnvironment;
 use crate::fingerprint::{self, Fingerprint, StartImage};
@@ -124,6 +125,7 @@ impl<'a> Reuse<'a> {
         let mut digests = FileDigests::load(self.repository.file_digests(), Moment::now());
         let seen = Seen::look(&plan, start_images(starts, found), self.environment, self.repository);
         let prints = seen.fingerprints(&plan, self.uses_engine, &mut digests)?;
+        build_inputs::remember(prints.values(), self.repository)?;
         let dates = Dates::read(self.repository)?;
         let (mut kept, mut left) = (Vec::new(), Vec::new());
         for image in std::mem::take(&mut plan.images) {
