@@ -60,9 +60,6 @@ impl Keys {
     }
 }
 
-const BASE: &str = "debian:trixie-slim";
-const BASE_URI: &str = "pkg:docker/debian@trixie-slim?platform=linux%2F";
-
 /// Commits everything, because provenance needs a commit. Returns its ID.
 fn commit(site: &Site) -> String {
     let git = |args: &[&str]| {
@@ -82,10 +79,24 @@ fn commit(site: &Site) -> String {
     git(&["rev-parse", "HEAD"])
 }
 
-/// A site whose images were built from a commit, and the commit.
-fn built(test: &str) -> (Site, String) {
+/// Pushes an image with the file `/extra`. Returns its digest.
+fn push_extra(folder: &Folder, image: &str) -> String {
+    folder.write("extra", "extra");
+    let archive = folder.0.join("extra.tar").display().to_string();
+    let root = folder.0.display().to_string();
+    assert!(Command::new("tar").args(["-cf", &archive, "-C", &root, "extra"]).status().unwrap().success());
+    docker(&["import", &archive, image]);
+    docker(&["push", "--quiet", image]);
+    let name = docker(&["image", "inspect", "--format", "{{index .RepoDigests 0}}", image]);
+    name.rsplit_once('@').unwrap().1.to_owned()
+}
+
+/// A site whose images were built from a commit, and the commit. `alpha` has a file of the image `extra`.
+fn built(test: &str, extra: &str) -> (Site, String) {
     let site = Site::new(test);
-    site.folder.write("alpha/Dockerfile.optimized", "FROM debian:trixie-slim\nCOPY alpha/hello /hello\n");
+    let dockerfile =
+        format!("FROM debian:trixie-slim\nCOPY --from={extra} /extra /extra\nCOPY alpha/hello /hello\n");
+    site.folder.write("alpha/Dockerfile.optimized", &dockerfile);
     let id = commit(&site);
     let output = site.run(&["build-images", "alpha"]);
     assert_eq!(output.status.code(), Some(0), "{}", site.told(&output));
@@ -105,9 +116,11 @@ fn predicate(printed: &str) -> Value {
 #[ignore = "needs an engine: cargo xtask ci"]
 fn debians_cosign_accepts_what_is_attached() {
     let _turn = crate::support::turn::take(module_path!());
-    let (site, id) = built("attest");
     let registry = Registry::start("attest");
     let (keys, address) = (Keys::new(), registry.address());
+    let extra = format!("{address}/attest-extra:1");
+    let extra_digest = push_extra(&keys.folder, &extra);
+    let (site, id) = built("attest", &extra);
     let image = format!("{address}/{}-alpha:latest-optimized", site.prefix);
     let output = keys.push(&site, "alpha", &address, "own");
     let text = site.told(&output);
@@ -131,13 +144,21 @@ fn debians_cosign_accepts_what_is_attached() {
         assert!(names.contains(&"bash") && names.contains(&"dpkg"), "{names:?}");
         let printed = keys.verify(&["verify-attestation", "--type=slsaprovenance1"], "own", name).unwrap();
         let definition = &predicate(&printed)["buildDefinition"];
-        let [source, base] = definition["resolvedDependencies"].as_array().unwrap().as_slice() else {
-            panic!("{definition}")
+        let dependencies = definition["resolvedDependencies"].as_array().unwrap();
+        let source = &dependencies[0];
+        let extra = dependencies
+            .iter()
+            .find(|one| one["uri"].as_str().is_some_and(|uri| uri.contains("/attest-extra")));
+        let extra = extra.unwrap_or_else(|| panic!("{definition}"));
+        let uri = format!("pkg:docker/{address}/attest-extra@1?platform=linux%2F");
+        assert!(extra["uri"].as_str().unwrap().starts_with(&uri), "{extra}");
+        assert_eq!(format!("sha256:{}", extra["digest"]["sha256"].as_str().unwrap()), extra_digest);
+        // Debian's image comes from a registry, or a stand-in is built for it.
+        let stand_in = &definition["internalParameters"]["projectBases"]["upstream-debian"];
+        let is_debian = |one: &Value| {
+            one.to_string().contains("debian@trixie-slim?") || one["name"] == "debian:trixie-slim"
         };
-        // A stand-in has the engine's ID; an image of a registry has its digest there.
-        assert!(base["name"] == BASE || base["uri"].as_str().unwrap().contains(BASE_URI), "{base}");
-        let known = docker(&["image", "inspect", "--format", "{{.Id}} {{.RepoDigests}}", BASE]);
-        assert!(known.contains(base["digest"]["sha256"].as_str().unwrap()), "{known} {base}");
+        assert_ne!(stand_in.is_object(), dependencies.iter().any(is_debian), "{definition}");
         let hash = Sha256::digest(site.folder.read("alpha/Dockerfile.optimized"));
         let dockerfile: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(definition["internalParameters"]["dockerfile"]["digest"]["sha256"], dockerfile);
@@ -202,6 +223,7 @@ fn debians_cosign_accepts_what_is_attached() {
         text.contains(": not signed\nhelp: attest it: `") && text.contains("no provenance is attached"),
         "{text}"
     );
+    docker(&["image", "rm", &extra]);
 }
 
 #[test]

@@ -41,7 +41,6 @@ pub(super) fn add(
     let found = context.docker.inspect(&names)?;
     let dependencies = inputs.images.iter().map(|(name, id)| {
         let found = found.get(name).filter(|found| Some(&found.id) == id.as_ref());
-        let found = found.filter(|found| !found.is_on_stand_ins(project));
         dependency(name, id.as_deref(), found.and_then(|found| found.digest_at(name)), &image.platform())
     });
     let definition = &mut provenance["buildDefinition"];
@@ -83,8 +82,8 @@ fn request(inputs: &TargetInputs) -> Value {
     request
 }
 
-/// An image that the build used. One from a registry has a package URL. Of one that exists only in the engine, such as a stand-in, the
-/// ID is known.
+/// An image that the build used. One from a registry has a package URL. Of one that exists only in the engine, its ID is
+/// known.
 fn dependency(name: &str, id: Option<&str>, digest: Option<&str>, platform: &Platform) -> Value {
     let reference = ImageRef::of_text(familiar(name));
     let pinned = name.split_once('@').map(|(_, digest)| digest);
