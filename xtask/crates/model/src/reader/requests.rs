@@ -47,7 +47,7 @@ fn read(text: &str, service: &str, faults: &Faults<'_>) -> Option<Vec<Probe>> {
     if file.probe.is_empty() && !place.has("probe") {
         place.fault("declare at least one [[probe]]");
     }
-    Some(probes::of_service(&file.probe, &list, service, &mut BTreeSet::from([RUN.to_owned()])))
+    Some(probes::of_service(&file.probe, &list, service, &[], &mut BTreeSet::from([RUN.to_owned()])))
 }
 
 #[cfg(test)]
