@@ -4,6 +4,7 @@
 # `cargo xtask vulnerabilities` read these.
 set -eu
 root=$1
+. /etc/target
 copyright=usr/share/doc/libc6/copyright
 entry=var/lib/dpkg/status.d/libc6
 
@@ -17,5 +18,5 @@ Version: ${Version}
 Architecture: ${Architecture}
 Maintainer: ${Maintainer}
 Description: GNU C Library, linked statically
-' libc6-dev >"$root/$entry"
+' "libc6-dev:$debian" >"$root/$entry"
 (cd "$root" && md5sum "$copyright") >"$root/$entry.md5sums"

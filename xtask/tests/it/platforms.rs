@@ -1,5 +1,7 @@
 //! Platforms on the command line: plans, tags and errors.
 
+use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 use crate::support::{FakeDocker, Folder};
@@ -66,6 +68,28 @@ fn stages_on_the_builders_platform_have_bases_for_it() {
         let is_built_for_arm = targets.get("base-own-arm64").is_some();
         assert_eq!(is_built_for_arm, contexts.as_object().unwrap().len() == 2, "{targets}");
     }
+}
+
+/// Compilers would take ten times as long under emulation.
+#[test]
+fn this_repositorys_compilers_run_on_the_builder() {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("packages");
+    let folders = |dir: &Path| fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let services = folders(&packages).map(|folder| folder.join("Dockerfile.optimized"));
+    let bases = folders(&packages.join("bases")).map(|folder| folder.join("Dockerfile"));
+    let mut compilers = 0;
+    for path in services.chain(bases) {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let is_compiler = line.starts_with("FROM ") && (line.contains("rust:") || line.contains("node:"));
+            let on_builder = line.starts_with("FROM --platform=$BUILDPLATFORM ");
+            assert!(!is_compiler || on_builder, "{}: {line}", path.display());
+            compilers += usize::from(is_compiler);
+            let names_one = ["x86_64", "x86-64", "amd64"].into_iter().any(|name| line.contains(name));
+            assert!(!names_one, "{} names one architecture: {line}", path.display());
+        }
+    }
+    assert!(compilers >= 2, "the Dockerfiles were not found");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use model::platform::Platform;
 pub struct NeededUpstreams<'m> {
     /// The images.
     pub images: Vec<&'m Upstream>,
-    /// The platforms for which each is needed; `None` is the engine's own.
+    /// The platforms for which any is needed; `None` is the engine's own.
     pub platforms: Vec<Option<Platform>>,
 }
 
@@ -48,28 +48,36 @@ pub fn of_dockerfiles<'m>(
     needed(manifest, texts, vec![None], repository)
 }
 
-/// Follows these Dockerfiles and those of their bases.
+/// Follows these Dockerfiles and those of their bases. What stages on the builder's own platform start from is needed for that platform
+/// only.
 fn needed<'m>(
     manifest: &'m Manifest,
-    mut queue: Vec<String>,
-    mut platforms: Vec<Option<Platform>>,
+    texts: Vec<String>,
+    built: Vec<Option<Platform>>,
     repository: &Repository,
 ) -> NeededUpstreams<'m> {
+    let mut queue: Vec<(String, bool)> = texts.into_iter().map(|text| (text, false)).collect();
     let mut found = BTreeSet::new();
-    while let Some(dockerfile) = queue.pop() {
+    while let Some((dockerfile, on_builder)) = queue.pop() {
         let References { target, native } = References::of(&dockerfile);
-        if !native.is_empty() && !platforms.contains(&None) {
-            platforms.push(None);
-        }
-        for reference in target.into_iter().chain(native) {
-            if !found.contains(&reference) {
+        let target = target.into_iter().map(|reference| (reference, on_builder));
+        for (reference, on_builder) in target.chain(native.into_iter().map(|reference| (reference, true))) {
+            if found.insert((reference.clone(), on_builder)) {
                 let base = manifest.bases.iter().find(|base| base.reference == reference);
-                queue.extend(base.and_then(|base| text(repository, &base.dockerfile)));
-                found.insert(reference);
+                let text = base.and_then(|base| text(repository, &base.dockerfile));
+                queue.extend(text.map(|text| (text, on_builder)));
             }
         }
     }
-    let images = manifest.upstreams.iter().filter(|upstream| found.contains(&upstream.reference)).collect();
+    let is_found =
+        |upstream: &Upstream, on_builder| found.contains(&(upstream.reference.clone(), on_builder));
+    let of = |on_builder| manifest.upstreams.iter().any(|upstream| is_found(upstream, on_builder));
+    let images =
+        manifest.upstreams.iter().filter(|one| is_found(one, false) || is_found(one, true)).collect();
+    let mut platforms = if of(true) && !of(false) { Vec::new() } else { built };
+    if of(true) && !platforms.contains(&None) {
+        platforms.push(None);
+    }
     NeededUpstreams { images, platforms }
 }
 
@@ -81,4 +89,34 @@ pub fn references(repository: &Repository, path: &str) -> BTreeSet<String> {
 /// A Dockerfile. The manifest has been validated: if a file has disappeared since, bake fails and names it.
 pub fn text(repository: &Repository, path: &str) -> Option<String> {
     repository.file(path).and_then(|file| files::read(&file).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::reader;
+
+    /// Otherwise a root file system of another architecture would be bootstrapped under emulation, which takes minutes.
+    #[test]
+    fn what_runs_on_the_builder_is_needed_for_its_platform_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let manifest = "schema = 2\n[upstream.debian]\nreference = \"debian:12\"\nstand-in = { bootstrap = \"bookworm\" }\n\
+                        [base.own]\nimage = \"own\"\ndockerfile = \"own\"\n";
+        write("images.toml", manifest);
+        write("own", "FROM --platform=$BUILDPLATFORM debian:12\n");
+        let repository = Repository::locate(Some(folder.path())).unwrap();
+        let manifest = reader::parse_leniently(manifest, &repository).unwrap();
+        let arm: Platform = "linux/arm64".parse().unwrap();
+        for (dockerfile, platforms) in [
+            ("FROM own\n", vec![None]),
+            ("FROM debian:12\n", vec![Some(arm.clone())]),
+            ("FROM own AS a\nFROM debian:12\n", vec![Some(arm.clone()), None]),
+            ("FROM scratch\n", vec![Some(arm.clone())]),
+        ] {
+            let found = needed(&manifest, vec![dockerfile.into()], vec![Some(arm.clone())], &repository);
+            assert_eq!(found.platforms, platforms, "{dockerfile}");
+            assert_eq!(found.images.len(), usize::from(!dockerfile.contains("scratch")), "{dockerfile}");
+        }
+    }
 }
