@@ -70,7 +70,7 @@ fn stages_on_the_builders_platform_have_bases_for_it() {
     }
 }
 
-/// Compilers would take ten times as long under emulation.
+/// Compilers are slow under emulation.
 #[test]
 fn this_repositorys_compilers_run_on_the_builder() {
     let packages = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("packages");
