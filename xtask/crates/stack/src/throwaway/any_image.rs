@@ -157,6 +157,7 @@ fn command_probe(service: &str) -> Probe {
     Probe {
         name: COMMAND.to_owned(),
         service: service.to_owned(),
+        only: Vec::new(),
         request: HttpRequest { method: Method::Get, path, headers, body: Body::Empty },
         expect: Expectation { status: 200, checks: Vec::new() },
         capture: None,
