@@ -63,7 +63,7 @@ pub fn parse(text: &str, repository: &Repository) -> Result<Manifest, Failure> {
     let faults = Faults::new(text);
     match read(text, repository, &faults) {
         Some(manifest) if faults.is_empty() => Ok(manifest),
-        _ => Err(faults.into_failure(repository.manifest_name())),
+        _ => Err(faults.into_failure("manifest", repository.manifest_name())),
     }
 }
 

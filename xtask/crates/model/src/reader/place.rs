@@ -30,8 +30,8 @@ impl<'a> Faults<'a> {
         self.faults.borrow().is_empty()
     }
 
-    /// All faults by line.
-    pub fn into_failure(self, file: &str) -> Failure {
+    /// All faults by line. `what`: the kind of file.
+    pub fn into_failure(self, what: &str, file: &str) -> Failure {
         let mut faults = self.faults.into_inner();
         faults.sort();
         // One pass over the text, because a broken file may have a fault at every byte.
@@ -42,7 +42,7 @@ impl<'a> Faults<'a> {
         }
         faults.sort();
         let lines: String = faults.iter().map(|(line, text)| format!("\n  {file}:{line}: {text}")).collect();
-        Failure::new(FailureClass::Manifest, format!("invalid manifest:{lines}"), "")
+        Failure::new(FailureClass::Manifest, format!("invalid {what}:{lines}"), "")
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         for (at, what) in [(5, "z"), (99, "b"), (0, "first"), (2, "second"), (5, "a")] {
             faults.add(at, what);
         }
-        let report = faults.into_failure("f").to_string();
+        let report = faults.into_failure("manifest", "f").to_string();
         assert!(report.contains("\n  f:1: first\n  f:2: second\n  f:3: a\n  f:3: b\n  f:3: z"), "{report}");
     }
 
@@ -138,6 +138,6 @@ mod tests {
         let text = "\n".repeat(300_000);
         let faults = Faults::new(&text);
         (0..text.len()).for_each(|at| faults.add(at, ""));
-        assert!(faults.into_failure("f").to_string().contains("\n  f:300000: "));
+        assert!(faults.into_failure("manifest", "f").to_string().contains("\n  f:300000: "));
     }
 }

@@ -25,7 +25,7 @@ struct RequestFile {
 pub fn requests(text: &str, name: &str, service: &str) -> Result<Vec<Probe>, Failure> {
     let faults = Faults::new(text);
     let probes = read(text, service, &faults).unwrap_or_default();
-    if faults.is_empty() { Ok(probes) } else { Err(faults.into_failure(name)) }
+    if faults.is_empty() { Ok(probes) } else { Err(faults.into_failure("requests", name)) }
 }
 
 fn read(text: &str, service: &str, faults: &Faults<'_>) -> Option<Vec<Probe>> {
@@ -74,7 +74,7 @@ mod tests {
             ),
             (
                 "[[probe]]\nname = \"a\"\nrequest = { get = \"/\" }\nstats = 1\n",
-                "r.toml:4: probe.stats: unknown key",
+                "r.toml:4: probe: unknown key `stats`",
             ),
             ("[[probe", "r.toml:1:"),
         ] {

@@ -109,8 +109,8 @@ impl ThrowawayStack {
             files,
             environments: BTreeMap::new(),
             folder,
-            is_removed: false,
             runs_once: services.iter().any(|service| service.runs_once),
+            is_removed: false,
             terminal: context.terminal.clone(),
         };
         stack.copy_mounts(manifest, images, context)?;
