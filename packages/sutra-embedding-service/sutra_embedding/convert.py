@@ -1,7 +1,7 @@
 """Make a model folder smaller and faster to load: `python -m sutra_embedding.convert FROM TO`.
 
 Copies the configuration and tokenizer of the sentence-transformers folder FROM to TO. Replaces the
-weights with an ONNX file and its external data: float16 matrices and 8-bit word embeddings. Only the
+weights with an ONNX file and its external data, in 8 bits. Only the
 ONNX engine can read the result; it can also read FROM, in float32.
 """
 
@@ -29,7 +29,7 @@ KEPT = (
 def convert(source: Path, target: Path) -> None:
     """Convert the folder `source` to `target`. Raises ModelError if it cannot be used."""
     folder = inspect_folder(source)
-    model = graph.build(folder, *weights(folder), "float16")
+    model = graph.build(folder, *weights(folder), graph.COMPACT)
     target.mkdir(parents=True, exist_ok=True)
     for file in [source / name for name in KEPT] + sorted(source.glob("*/config.json")):
         if file.is_file():

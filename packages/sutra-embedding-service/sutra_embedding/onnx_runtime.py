@@ -1,7 +1,7 @@
 """ONNX Runtime through its C API: loads models and runs them.
 
-The Python module of ONNX Runtime needs numpy, which would add 12 MB to the image. Its package also contains the C library.
-The C API is a table of functions in a fixed order, to which newer versions only append (onnxruntime_c_api.h, OrtApi).
+The Python module of ONNX Runtime needs numpy, which would add 12 MB to the image. Its package also contains the C
+library. The C API is a table of functions in a fixed order; newer versions only append (onnxruntime_c_api.h, OrtApi).
 """
 
 import ctypes

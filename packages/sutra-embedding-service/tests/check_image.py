@@ -16,7 +16,7 @@ from sutra_embedding.application import DEFAULT_MODEL
 from sutra_embedding.encoder import split
 from sutra_embedding.engines import load
 
-LEAST_COSINE = 0.9999
+LEAST_COSINE = 0.9995
 
 
 def main() -> int:

@@ -59,7 +59,7 @@ def test_a_converted_folder(tmp_path: Path) -> None:
     tiny.write(tmp_path / "m")
     convert.convert(tmp_path / "m", tmp_path / "small" / "m")
     assert not (tmp_path / "small/m/model.safetensors").exists()
-    assert embed(tmp_path / "small/m") == pytest.approx(expected(tiny.tensors()), abs=1e-2)
+    assert embed(tmp_path / "small/m") == pytest.approx(expected(tiny.tensors()), abs=2e-2)
 
 
 def embed_in_8_bits(path: Path) -> Any:
@@ -96,9 +96,9 @@ def test_a_converted_folder_has_its_own_precision(tmp_path: Path) -> None:
         load(tmp_path / "c", "onnx", 1, "int8")
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("precision", ["float32", graph.COMPACT, "int8"])
 def test_the_file_is_valid_onnx(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    compact = precision == "float16"
+    compact = precision == graph.COMPACT
     monkeypatch.setattr("sutra_embedding.onnx_file.EXTERNAL_BYTES", 512)
     found = folder.inspect_folder(tiny.write(tmp_path / "m"))
     model = graph.build(found, *folder.weights(found), precision)
@@ -126,7 +126,7 @@ def test_the_converted_model_is_less_than_half_the_size(original_folder: Path, c
     before = (original_folder / "model.safetensors").stat().st_size
     model = converted_folder / "sutra-embedding.onnx"
     (data,) = converted_folder.glob("sutra-embedding.*.data")
-    assert model.stat().st_size + data.stat().st_size < before * 0.4
+    assert model.stat().st_size + data.stat().st_size < before * 0.3
     assert model.stat().st_size < before * 0.01
     assert (converted_folder / "README.md").read_text(encoding="utf-8").count("apache-2.0")
 
