@@ -17,19 +17,19 @@ use stack::throwaway::{AnyImage, Runner};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Any image (needs no manifest)")]
 pub struct AnyImageArgs {
-    /// An image, instead of a service of the manifest
+    /// Use this image instead of a service from the manifest
     #[arg(long, value_name = "IMAGE", conflicts_with = "compose")]
     image: Option<String>,
-    /// A Compose file; SERVICE is one of its services
+    /// Use SERVICE from this Compose file
     #[arg(long, value_name = "FILE")]
     compose: Option<PathBuf>,
-    /// Requests as [[probe]] tables [default: the command's exit code and output are the answer]
+    /// File of [[probe]] tables [default: check the command's exit code and output]
     #[arg(long, value_name = "FILE")]
     requests: Option<PathBuf>,
     /// The port that answers the requests [default: the only one that the image exposes]
     #[arg(long, value_name = "N", requires = "requests")]
     port: Option<u16>,
-    /// The command of the image [default: its own]
+    /// Replaces the image's CMD [default: the image's own]
     #[arg(last = true, requires = "image")]
     command: Vec<String>,
 }
@@ -54,9 +54,9 @@ impl AnyImageArgs {
                     );
                 }
                 if self.requests.is_none() && self.command.is_empty() {
-                    let what = "no probe: nothing would show that a file is needed";
-                    let remedy = "add --requests FILE, or a command that runs to its end: `-- COMMAND`";
-                    return Err(Failure::new(FailureClass::Failed, what, remedy).into());
+                    let what = "no probe: --image needs requests or a command";
+                    let remedy = "add --requests FILE, or a command that exits: `-- COMMAND`";
+                    return Err(Failure::new(FailureClass::Usage, what, remedy).into());
                 }
                 Runner::Image { reference: reference.clone(), command: self.command.clone() }
             }

@@ -256,12 +256,12 @@ fn run<C: Subcommand + Run>(cli: &Cli<C>, terminal: &Terminal, runner: Runner) -
 
 impl Run for Command {
     fn needs_manifest(&self) -> bool {
-        // `init` writes it; the others work without one.
         match self {
             Command::Trace(args) => return args.needs_manifest(),
             Command::Diet(args) => return args.needs_manifest(),
             _ => {}
         }
+        // `init` writes it; the others work without one.
         !matches!(
             self,
             Command::Init(_)

@@ -58,7 +58,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask diet storage --variant original --output -
   # Also try files that are only opened during the start
   cargo xtask diet storage --aggressive
-  # Any image that answers requests, and one that runs to its end
+  # Any image: a server, and a command that exits
   cargo xtask diet --image nginx:1.28 --requests requests.toml
   cargo xtask diet --image jq:1.7 -- jq -n 1+1
   # A service of any Compose file

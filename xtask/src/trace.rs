@@ -51,7 +51,7 @@ const EXAMPLES: &str = "Examples:
   cargo xtask trace
   # Trace the original image of one service
   cargo xtask trace storage --variant original
-  # Trace any image that answers requests, and one that runs to its end
+  # Trace any image: a server, and a command that exits
   cargo xtask trace --image nginx:1.28 --requests requests.toml
   cargo xtask trace --image jq:1.7 -- jq -n 1+1
 

@@ -23,7 +23,7 @@ fn a_service_without_probes_is_refused() {
     for (probes, service) in [("", "alpha"), (PROBE, "beta")] {
         let (code, text) = refused(&FakeDocker::new().alive(), &home(probes), &[service]);
         assert_eq!(code, Some(1), "{text}");
-        let what = format!("{service} has no probe: nothing would show that a file is needed");
+        let what = format!("{service} has no probe: cannot tell which files it needs");
         assert!(text.contains(&what) && text.contains("[[service.NAME.probe]]"), "{text}");
     }
 }
@@ -44,7 +44,7 @@ fn a_remote_engine_and_an_unknown_service_are_refused() {
 fn any_image_needs_a_probe_but_no_manifest() {
     let folder = Folder::new();
     for (args, exit, what) in [
-        (&["--image", "a:1"][..], 1, "no probe: nothing would show that a file is needed"),
+        (&["--image", "a:1"][..], 2, "no probe: --image needs requests or a command"),
         (&["web", "--image", "a:1", "--", "x"], 2, "--image takes no SERVICE"),
         (&["--image", "a:1", "--variant", "original", "--", "x"], 2, "cannot be used with"),
     ] {

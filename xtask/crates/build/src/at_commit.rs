@@ -106,16 +106,22 @@ impl<'c> Worktree<'c> {
         let below = context.git().top().and_then(|top| root.strip_prefix(top).ok().map(PathBuf::from));
         let mut tree = Worktree { context, inside: context.clone() };
         tree.inside.repository = Repository::locate(Some(&top.join(below.unwrap_or_default())))?;
-        share_state(&tree.context.repository, &tree.inside.repository)?;
+        share_choice(&tree.context.repository, &tree.inside.repository)?;
+        share_stand_ins(&tree.context.repository, &tree.inside.repository)?;
         Ok(tree)
     }
 }
 
-/// Reuses what is slow to create: the choice of bases and the root file systems of stand-ins.
-fn share_state(from: &Repository, to: &Repository) -> Result<()> {
+/// Reuses the choice of bases, which may ask registries.
+fn share_choice(from: &Repository, to: &Repository) -> Result<()> {
     if let Some(choice) = files::read_bytes_if_there(&from.base_choice())? {
         files::write_atomically(&to.base_choice(), &choice)?;
     }
+    Ok(())
+}
+
+/// Reuses the root file systems of stand-ins, which are slow to create.
+fn share_stand_ins(from: &Repository, to: &Repository) -> Result<()> {
     let Ok(suites) = fs::read_dir(from.bootstrap("")) else { return Ok(()) };
     for name in suites.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
         files::create_dir(&to.bootstrap(&name))?;
@@ -154,7 +160,8 @@ impl<'c> OldCommits<'c> {
         let built = Worktree::new(commit, self.context)
             .and_then(|tree| {
                 let image = self.build_in(&tree.inside)?;
-                share_state(&tree.inside.repository, &self.context.repository)?;
+                // Not the choice of bases: it covers one service of an old commit.
+                share_stand_ins(&tree.inside.repository, &self.context.repository)?;
                 Ok(image)
             })
             .and_then(|image| Ok((image_sizes(&[&image.image], self.context)?, image)));

@@ -1,5 +1,5 @@
 //! What images were built from, by their fingerprints, for provenance. An image with the fingerprint has these inputs, wherever it was
-//! built, because the fingerprint is a hash of them.
+//! built: the fingerprint is a hash of them, before secrets are masked and proxies left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use contents::scan::Scanner;
 use host::files;
 use host::paths::Repository;
 
-/// The maximum number of fingerprints that are remembered, more than a project has images.
+/// The maximum number of fingerprints that are remembered: each change of an image adds one.
 const KEPT: usize = 2000;
 
-/// Predefined build arguments that say how a build reaches the network, not what it makes. Images do not store them, either.
+/// Predefined build arguments that affect network access, not the result. Images do not store them either.
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
 /// The inputs of an image.

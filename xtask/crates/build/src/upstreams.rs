@@ -48,8 +48,8 @@ pub fn of_dockerfiles<'m>(
     needed(manifest, texts, vec![None], repository)
 }
 
-/// Follows these Dockerfiles and those of their bases. What stages on the builder's own platform start from is needed for that platform
-/// only.
+/// Follows these Dockerfiles and those of their bases. The bases of stages pinned to the build platform are needed for that
+/// platform only.
 fn needed<'m>(
     manifest: &'m Manifest,
     texts: Vec<String>,

@@ -82,12 +82,12 @@ pub struct Manifest {
 /// Where the Compose files of throwaway stacks are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum StackSource {
-    /// Those that Compose itself would use in the repository.
+    /// The files that Compose finds in the repository.
     #[default]
     Repository,
     /// One file, as an absolute path.
     File(PathBuf),
-    /// The text of one, which is written for each stack.
+    /// The text of a Compose file, written to disk for each stack.
     Text(String),
 }
 

@@ -136,7 +136,7 @@ impl fmt::Display for CaptureSource {
 }
 
 impl Probe {
-    /// Whether it is for this edition. `None`: an unknown edition, in which only probes for all editions hold.
+    /// Whether the probe runs in this edition. With `None` (unknown edition), only probes for all editions run.
     pub fn is_for(&self, edition: Option<Edition>) -> bool {
         self.only.is_empty() || edition.is_some_and(|edition| self.only.contains(&edition))
     }

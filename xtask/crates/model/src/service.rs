@@ -55,7 +55,7 @@ pub struct Service {
     pub secrets: Vec<Secret>,
     /// Its probes.
     pub probes: Vec<Probe>,
-    /// Whether its command runs to its end: its exit code and standard output then answer its only probe.
+    /// Whether its command exits by itself; its only probe then checks the exit code and standard output.
     pub runs_once: bool,
 }
 

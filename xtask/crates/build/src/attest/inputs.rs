@@ -28,7 +28,7 @@ pub(super) fn add(
     let recorded = hash.map(|hash| BuildInputs::recorded(hash, &context.repository)).transpose()?.flatten();
     let Some(mut inputs) = recorded else {
         context.terminal.warn(format!(
-            "the provenance of {tag} has no base images and build arguments: this checkout has no record of its build\n\
+            "provenance of {tag} lacks base images and build arguments: this checkout has no record of the build\n\
              help: to add them, run `{PROGRAM} build-images` with the same options here, then push"
         ));
         return Ok(());
@@ -41,7 +41,8 @@ pub(super) fn add(
     let found = context.docker.inspect(&names)?;
     let dependencies = inputs.images.iter().map(|(name, id)| {
         let found = found.get(name).filter(|found| Some(&found.id) == id.as_ref());
-        dependency(name, id.as_deref(), found.and_then(|found| found.digest_at(name)), &image.platform())
+        let platform = found.map(Image::platform);
+        dependency(name, id.as_deref(), found.and_then(|found| found.digest_at(name)), platform.as_ref())
     });
     let definition = &mut provenance["buildDefinition"];
     if let Some(all) = definition["resolvedDependencies"].as_array_mut() {
@@ -82,9 +83,9 @@ fn request(inputs: &TargetInputs) -> Value {
     request
 }
 
-/// An image that the build used. One from a registry has a package URL. Of one that exists only in the engine, its ID is
-/// known.
-fn dependency(name: &str, id: Option<&str>, digest: Option<&str>, platform: &Platform) -> Value {
+/// An image that the build used. A registry image has a package URL; a local image has
+/// only its ID.
+fn dependency(name: &str, id: Option<&str>, digest: Option<&str>, platform: Option<&Platform>) -> Value {
     let reference = ImageRef::of_text(familiar(name));
     let pinned = name.split_once('@').map(|(_, digest)| digest);
     let sha256 = |digest: &str| json!({"sha256": digest.trim_start_matches("sha256:")});
@@ -99,8 +100,10 @@ fn dependency(name: &str, id: Option<&str>, digest: Option<&str>, platform: &Pla
                 "" => String::new(),
                 tag => format!("@{tag}"),
             };
-            let platform = platform.to_string().replace('/', "%2F");
-            let uri = format!("pkg:docker/{}{tag}?platform={platform}", reference.repository());
+            // Stages on the builder's platform have another one than the image.
+            let platform = platform.map(|platform| platform.to_string().replace('/', "%2F"));
+            let platform = platform.map(|platform| format!("?platform={platform}")).unwrap_or_default();
+            let uri = format!("pkg:docker/{}{tag}{platform}", reference.repository());
             let mut found = json!({"uri": uri});
             digest.into_iter().for_each(|digest| found["digest"] = sha256(digest));
             found
@@ -115,17 +118,19 @@ mod tests {
     #[test]
     fn an_image_of_a_registry_has_a_package_url_and_an_image_of_the_engine_its_id() {
         let platform = Platform::new("linux", "amd64");
-        let of = |name: &str, id: Option<&str>, digest: Option<&str>| dependency(name, id, digest, &platform);
+        let of = |name: &str, id: Option<&str>, digest: Option<&str>| {
+            dependency(name, id, digest, digest.is_some().then_some(&platform))
+        };
         let uri = "pkg:docker/debian@13?platform=linux%2Famd64";
         assert_eq!(
             of("docker.io/library/debian:13", Some("sha256:1d"), Some("sha256:d1")),
             json!({"uri": uri, "digest": {"sha256": "d1"}})
         );
         // Another builder resolved the tag.
-        assert_eq!(of("debian:13", None, None), json!({"uri": uri}));
+        assert_eq!(of("debian:13", None, None), json!({"uri": "pkg:docker/debian@13"}));
         assert_eq!(
             of("hub.example:5000/t/x@sha256:d2", None, None),
-            json!({"uri": "pkg:docker/hub.example:5000/t/x?platform=linux%2Famd64", "digest": {"sha256": "d2"}})
+            json!({"uri": "pkg:docker/hub.example:5000/t/x", "digest": {"sha256": "d2"}})
         );
         let local = of("debian:13", Some("sha256:1d"), None);
         assert_eq!((&local["name"], &local["digest"]["sha256"]), (&json!("debian:13"), &json!("1d")));

@@ -21,7 +21,7 @@ pub use build::at_commit::remove_leftovers;
 
 /// Builds commits between two accepted sizes until one is left, and adds it to the history. Only commits of the first-parent history
 /// that changed inputs are built: for n of them, at most 2 + log2(n), plus those that do not build. Sizes are kept until the search
-/// is done, so that the run after a failure or an interrupt builds only the rest.
+/// ends, so the next run after a failure or an interrupt measures only the remaining commits.
 ///
 /// # Errors
 /// If the size never changed, no engine answers, fewer than two commits build, or the user interrupts.
@@ -48,7 +48,7 @@ pub fn find_commit(history: &mut SizeHistory, project: &str, context: &Context) 
     ));
     if sizes.len() > 0 {
         let known = count(sizes.len(), "size");
-        context.terminal.say(format!("{known} known from a run that did not finish."));
+        context.terminal.say(format!("Reusing {known} from an unfinished run."));
     }
     let mut measure = |state: usize| {
         let commit = &states[state];

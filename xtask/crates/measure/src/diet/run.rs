@@ -123,7 +123,7 @@ impl<'m> DietRequest<'m> {
 pub fn run(manifest: &Manifest, request: &DietRequest<'_>, context: &Context) -> Result<Diet> {
     let started = Instant::now();
     let docker = &context.docker;
-    refuse_unasked(manifest, request.service)?;
+    refuse_unasked(manifest, request.service, request.images().edition)?;
     require(docker)?;
     for message in docker.sweep_trial_images()? {
         context.terminal.warn(format!("a trial image of an earlier run was not removed: {message}"));

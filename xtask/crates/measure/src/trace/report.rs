@@ -20,7 +20,7 @@ pub struct TraceReport {
     pub unasked: Vec<String>,
     /// Total time of the probes, from each request to its response.
     pub probe_milliseconds: u64,
-    /// Total time spent reading the kernel's events, after each response. A service that opens files more slowly is not in it.
+    /// Total time spent reading the kernel's events, after each response. Excludes any slowdown of the traced service.
     pub recording_milliseconds: u64,
 }
 
@@ -61,7 +61,7 @@ impl TraceView<'_> {
         let [probes, recording] = [self.report.probe_milliseconds, self.report.recording_milliseconds]
             .map(|time| time as f64 / 1000.0);
         let cost = format!(
-            "\nThe probes took {probes:.2} s, reading the kernel's events between them {recording:.2} s.\n"
+            "\nThe probes took {probes:.2} s; reading kernel events between them took {recording:.2} s.\n"
         );
         services.join("\n") + &unasked + &cost
     }

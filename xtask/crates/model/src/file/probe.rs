@@ -72,7 +72,7 @@ pub struct Probe {
     pub name: String,
     /// The service that receives the request; only in scenarios and loads, where it is required.
     pub service: Option<String>,
-    /// Not in loads: the editions that it is for. A run whose edition is unknown, such as `smoke`, leaves it out. Default: all.
+    /// Editions that run this probe. It is skipped if the edition is unknown, as in `smoke`. Not allowed in loads. Default: all.
     pub only: Option<Vec<String>>,
     /// The request.
     pub request: Request,
@@ -123,7 +123,7 @@ pub struct Request {
     pub json: Option<Value>,
     /// A text body.
     pub text: Option<String>,
-    /// A body of this many spaces, at most 100,000,000, to exceed a limit. It is sent once the server asks for it (`Expect: 100-continue`).
+    /// Size of a body of spaces, at most 100,000,000, to exceed a limit. Sent once the server asks for it (`Expect: 100-continue`).
     #[cfg_attr(test, schemars(range(min = 1, max = 100_000_000)))]
     pub bytes: Option<u32>,
     /// The media type of `text` or `bytes`.

@@ -44,7 +44,7 @@ fn read(text: &str, service: &str, faults: &Faults<'_>) -> Option<Vec<Probe>> {
     let place = Place::root(&root, faults);
     let file: RequestFile = values::read(&place)?;
     let list = place.key("probe");
-    if file.probe.is_empty() && !place.has("probe") {
+    if file.probe.is_empty() && faults.is_empty() {
         place.fault("declare at least one [[probe]]");
     }
     Some(probes::of_service(&file.probe, &list, service, &[], &mut BTreeSet::from([RUN.to_owned()])))
@@ -68,6 +68,7 @@ mod tests {
     fn faults_name_the_file_and_the_line() {
         for (text, fault) in [
             ("", "r.toml:1: declare at least one [[probe]]"),
+            ("probe = []\n", "declare at least one [[probe]]"),
             (
                 "[[probe]]\nname = \"a\"\nrequest = { get = \"x\" }\n",
                 "r.toml:3: probe.request.get: invalid path `x`",

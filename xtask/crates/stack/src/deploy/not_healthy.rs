@@ -101,11 +101,12 @@ impl fmt::Display for NotHealthy {
             let log = if log.trim().is_empty() { "its log is empty" } else { log };
             log.lines().try_for_each(|line| write!(f, "\n    {line}"))?;
         }
-        for (what, names) in [
+        let looked_at = [
             ("running", names(&|service| service.condition.runs())),
             ("not running", names(&|service| !service.condition.runs() && !service.is_fine())),
-        ] {
-            write!(f, "\n  {what}: {}", if names.is_empty() { "nothing" } else { &names })?;
+        ];
+        for (what, names) in looked_at.iter().filter(|_| !self.services.is_empty()) {
+            write!(f, "\n  {what}: {}", if names.is_empty() { "nothing" } else { names })?;
         }
         if self.help.is_empty() { Ok(()) } else { write!(f, "\nhelp: {}", self.help) }
     }

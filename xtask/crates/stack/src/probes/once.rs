@@ -43,6 +43,10 @@ pub(super) fn results<'m>(
             Some(container) => {
                 let output = docker.container_output(&container.id)?;
                 let verdict = match container.exit_code {
+                    // Different bytes that are not UTF-8 would compare as equal.
+                    0 if output.stdout.contains(char::REPLACEMENT_CHARACTER) => {
+                        ProbeVerdict::failed(vec!["the output is not UTF-8 text".to_owned()], "")
+                    }
                     0 => ProbeVerdict::Passed,
                     code => ProbeVerdict::Failed {
                         wrong: vec![format!("exit code {code}, expected 0")],

@@ -122,6 +122,8 @@ fn compose(name: &str, reference: &str, command: &[String]) -> String {
 
 fn image_of(file: &Path, service: &str, context: &Context) -> Result<String> {
     let project = Project::new(&context.docker, context.repository.root()).files(vec![file.to_owned()]);
+    // A service that is named starts whatever its profiles.
+    let project = project.profiles(&["*".to_owned()]);
     let services = project.config()?.services;
     let Some(found) = services.get(service) else {
         let names: Vec<&str> = services.keys().map(String::as_str).collect();
@@ -145,8 +147,12 @@ fn only_port(reference: &str, image: &Image) -> Result<u16, Failure> {
     match ports.as_slice() {
         [port] => Ok(*port),
         _ => {
-            let what = format!("{reference} exposes {} TCP ports, so its port is not known", ports.len());
-            Err(Failure::new(FailureClass::Usage, what, "name the port that answers the requests: --port N"))
+            let what = format!("cannot choose a port: {reference} exposes {} TCP ports", ports.len());
+            Err(Failure::new(
+                FailureClass::Usage,
+                what,
+                "add `--port N` with the port that serves the requests",
+            ))
         }
     }
 }

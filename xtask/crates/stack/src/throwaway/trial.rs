@@ -20,6 +20,7 @@ use engine::context::Context;
 use host::failure::{Failure, FailureClass, class_of};
 use host::program::PROGRAM;
 use host::secrets::Secrets;
+use model::edition::Edition;
 use model::manifest::{Manifest, Service, StackSource};
 use model::probe::Scenario;
 
@@ -76,7 +77,7 @@ impl<'m> TrialPlan<'m> {
         let own = ProbeGroup::new(&service.name, &service.probes, Some(images.edition));
         let (mut groups, mut left_out) = (vec![own], Vec::new());
         let mut services = vec![service];
-        let scenarios = asking(manifest, service);
+        let scenarios = asking(manifest, service, images.edition);
         if !scenarios.is_empty() {
             // A scenario needs the whole stack, as in `test`.
             let others = manifest.services.iter().filter(|other| other.name != service.name);
@@ -95,6 +96,9 @@ impl<'m> TrialPlan<'m> {
             }
         }
         groups.retain(|group| !group.probes.is_empty());
+        if !groups.iter().flat_map(|group| &group.probes).any(|probe| probe.service == service.name) {
+            return Err(unasked(service).into());
+        }
         let plan = ProbePlan { manifest, services, groups };
         Ok(TrialPlan { manifest, service, images, deadline, plan, left_out })
     }
@@ -129,7 +133,7 @@ impl<'m> TrialPlan<'m> {
             let what = format!("the untouched image fails {}: {}", failure.name(), failure.what);
             let remedy = match &self.manifest.stack {
                 StackSource::Repository => format!("make `{PROGRAM} test {}` pass first", self.service.name),
-                _ => "correct the requests, or what runs the image".to_owned(),
+                _ => "fix the requests, the command or the Compose file".to_owned(),
             };
             return Err(Failure::new(FailureClass::Failed, what, remedy).into());
         }
@@ -204,21 +208,29 @@ impl<'m> TrialPlan<'m> {
     }
 }
 
-/// Refuses a service without probes and scenarios.
+/// Refuses a service that neither a probe nor a scenario calls in an edition.
 ///
 /// # Errors
-/// When it has no probe, and no scenario calls it.
-pub fn refuse_unasked(manifest: &Manifest, service: &Service) -> Result<(), Failure> {
-    if !service.probes.is_empty() || !asking(manifest, service).is_empty() {
+/// When nothing calls it.
+pub fn refuse_unasked(manifest: &Manifest, service: &Service, edition: Edition) -> Result<(), Failure> {
+    let is_probed = service.probes.iter().any(|probe| probe.is_for(Some(edition)));
+    if is_probed || !asking(manifest, service, edition).is_empty() {
         return Ok(());
     }
-    let what = format!("{} has no probe: nothing would show that a file is needed", service.name);
-    Err(Failure::new(FailureClass::Failed, what, "declare [[service.NAME.probe]] in the manifest"))
+    Err(unasked(service))
 }
 
-/// The scenarios that call a service.
-fn asking<'m>(manifest: &'m Manifest, service: &Service) -> Vec<&'m Scenario> {
-    let asks = |scenario: &&Scenario| scenario.steps.iter().any(|step| step.service == service.name);
+fn unasked(service: &Service) -> Failure {
+    let what = format!("{} has no probe: cannot tell which files it needs", service.name);
+    Failure::new(FailureClass::Failed, what, "declare [[service.NAME.probe]] in the manifest")
+}
+
+/// The scenarios that call a service in an edition.
+fn asking<'m>(manifest: &'m Manifest, service: &Service, edition: Edition) -> Vec<&'m Scenario> {
+    let asks = |scenario: &&Scenario| {
+        let mut steps = scenario.steps.iter();
+        steps.any(|step| step.service == service.name && step.is_for(Some(edition)))
+    };
     manifest.scenarios.iter().filter(asks).collect()
 }
 
