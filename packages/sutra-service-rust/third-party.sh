@@ -5,11 +5,13 @@
 set -eu
 package=$1
 folder=$2
+# The crates of the image's architecture, not of the builder's.
+. /etc/target
 mkdir -p "$folder"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cargo tree --locked --offline --package "$package" --edges normal,no-proc-macro --prefix none --format '{p} {l}' \
+cargo tree --locked --offline --target "$rust" --package "$package" --edges normal,no-proc-macro --prefix none --format '{p} {l}' \
     | grep -v ' (/' | sed 's/ (\*)$//; s/ v\([0-9]\)/ \1/' | LC_ALL=C sort -u >"$folder/THIRD-PARTY"
 echo "Rust standard library, MIT OR Apache-2.0; GNU C library, LGPL-2.1-or-later (where linked statically)" \
     >>"$folder/THIRD-PARTY"

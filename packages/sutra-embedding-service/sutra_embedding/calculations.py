@@ -1,4 +1,4 @@
-"""Calculations with a model's weights, when a model is loaded or converted: ONNX Runtime executes them."""
+"""Transforms a model's weights on loading and conversion. ONNX Runtime does the computing."""
 
 from collections.abc import Callable
 
@@ -51,7 +51,8 @@ def added_row(table: Tensor, rows: int, others: Tensor) -> Tensor:
 def quantized(matrix: Tensor, block: int, *, unsigned: bool = False) -> tuple[Tensor, Tensor]:
     """Quantize a matrix to integers from -127 to 127, with a float16 scale per block of a row.
 
-    Both have the shape (rows, blocks, values in a block). `unsigned` adds ZERO_POINT.
+    The integers have the shape (rows, blocks, values in a block), the scales (rows, blocks, 1). `unsigned` adds
+    ZERO_POINT to the integers.
     """
     rows, columns = matrix.shape
     blocks = Tensor(matrix.kind, (rows, columns // block, block), matrix.data)

@@ -8,7 +8,7 @@ are read into memory.
 
 With int8, matrices stay in 8 bits in memory too: ONNX Runtime multiplies them block by block.
 
-The embeddings are rounded in the graph, to the digits of the answer.
+The graph also rounds the embeddings to DECIMALS.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,9 @@ from sutra_embedding.encoder import DECIMALS
 from sutra_embedding.errors import ModelError
 from sutra_embedding.folder import ModelFolder
 from sutra_embedding.onnx_file import CONTRIB, Graph, Model
+from sutra_embedding.onnx_runtime import OnnxRuntimeError
 from sutra_embedding.safetensors import SafeTensors
-from sutra_embedding.tensors import Tensor, integer, integers, number
+from sutra_embedding.tensors import ONNX_TYPES, Tensor, integer, integers, number
 
 # Adds the product of a value and a matrix of shape (outputs, inputs), as PyTorch stores it.
 type Multiply = Callable[[Graph, str, Tensor], str]
@@ -29,7 +30,7 @@ IDS, MASK, OUTPUT = "input_ids", "attention_mask", "embeddings"
 PRODUCER = "sutra-embedding"
 # Increment when the file's contents change, so that older files are rejected.
 FORMAT = 3
-FLOAT32, INT32, FLOAT64 = 1, 6, 11
+FLOAT32, INT32, FLOAT64 = (ONNX_TYPES[kind] for kind in ("float32", "int32", "float64"))
 # Values that share a scale: of word embeddings and of matrices in memory, and of matrices in a file. Errors of matrices
 # add up over the layers: with 16, the lowest cosine to sentence-transformers is 0.99953. With 32, it would be 0.99946,
 # and MiniLM's file 0.7 MB smaller; with float16, 0.99997 and 9.3 MB larger.
@@ -50,7 +51,8 @@ def build(folder: ModelFolder, tensors: SafeTensors, prefix: str, precision: str
     float32: everything is in the model itself. compact: for a file, in 8 bits, and large constants are external data.
     int8: word embeddings are in 8 bits, and everything is in the model.
 
-    Raises ModelError if it exceeds the size limit of an ONNX file, or if the matrices cannot be divided into blocks.
+    Raises ModelError if it exceeds the size limit of an ONNX file, if the matrices cannot be divided into blocks, or if
+    ONNX Runtime cannot calculate with the weights.
     """
     sizes = (folder.bert.hidden, folder.bert.intermediate)
     if precision == INT8 and any(size % BLOCK for size in sizes):
@@ -59,6 +61,8 @@ def build(folder: ModelFolder, tensors: SafeTensors, prefix: str, precision: str
         return _Encoder(folder, tensors, prefix, precision).model()
     except ValueError as error:
         raise ModelError(f"{folder.path}: {error}; use a smaller model") from None
+    except OnnxRuntimeError as error:
+        raise ModelError(f"{folder.path}: cannot calculate with the weights ({error}); copy the folder again") from None
 
 
 def properties(folder: ModelFolder) -> dict[str, str]:
@@ -137,7 +141,7 @@ class _Encoder:
         if self._folder.normalize:
             length = graph.node("ReduceL2", pooled, graph.constant(integers(1)), keepdims=1)
             pooled = graph.node("Div", pooled, graph.node("Max", length, self._scalar(MIN_NORM)))
-        # Rounded to decimals, as the answer states them, in float64.
+        # Round to DECIMALS. float64, because float32 cannot hold the scaled values exactly.
         factor = graph.constant(number(10**DECIMALS, "float64"))
         scaled = graph.node("Round", graph.node("Mul", graph.node("Cast", pooled, to=FLOAT64), factor))
         graph.node("Div", scaled, factor, name=OUTPUT)

@@ -25,7 +25,10 @@ class OnnxEncoder:
         self.tokenize, self.measure = tokens.of, tokens.measure
         self.session = _session(folder, threads, precision)
         (trial,) = split(self.tokenize([WARM_UP_TEXT]))
-        vectors = self.run(trial)
+        try:
+            vectors = self.run(trial)
+        except (OnnxRuntimeError, TypeError) as error:
+            raise _cannot_load(folder, error) from None
         if not finite(vectors):
             raise ModelError(
                 f"{folder.path}: the model returns NaN or infinity; its weights are damaged, copy them again"
@@ -52,14 +55,16 @@ def _session(folder: ModelFolder, threads: int, precision: str) -> Session:
         converted = folder.path / CONVERTED
         session = Session(converted, threads)
     except OnnxRuntimeError as error:
-        raise ModelError(
-            f"{folder.path}: ONNX Runtime cannot load the model ({error}); copy the folder again"
-        ) from None
+        raise _cannot_load(folder, error) from None
     # The properties include the sizes of inputs and outputs.
     if any(session.property(name) != value for name, value in graph.properties(folder).items()):
         message = f"{converted} does not match its folder or this version"
         raise ModelError(f"{message}; run python -m sutra_embedding.convert again")
     return session
+
+
+def _cannot_load(folder: ModelFolder, error: Exception) -> ModelError:
+    return ModelError(f"{folder.path}: ONNX Runtime cannot load the model ({error}); copy the folder again")
 
 
 def _release_memory() -> None:

@@ -56,7 +56,7 @@ class Graph:
         return name
 
     def output(self, name: str, kind: str, shape: Shape | None = None) -> None:
-        """Declare the value `name` as an output. Without a shape, ONNX Runtime finds it out."""
+        """Declare the value `name` as an output. Without a shape, ONNX Runtime infers it."""
         self._outputs.append(_value_info(name, kind, shape))
 
     def constant(self, tensor: Tensor) -> str:

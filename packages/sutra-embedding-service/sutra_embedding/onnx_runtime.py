@@ -1,7 +1,7 @@
 """ONNX Runtime through its C API: loads models and runs them.
 
-The Python module of ONNX Runtime needs numpy, which would add 12 MB to the image. Its package also contains the C
-library. The C API is a table of functions in a fixed order; newer versions only append (onnxruntime_c_api.h, OrtApi).
+ONNX Runtime's Python module needs numpy, which would add at least 12 MB to the image. The package also contains the
+C library. The C API is a table of functions in a fixed order; newer versions only append (onnxruntime_c_api.h, OrtApi).
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from typing import Any
 from sutra_embedding.errors import ModelError
 from sutra_embedding.tensors import ITEM_BYTES, ONNX_TYPES, Tensor
 
-# The oldest version that has all functions below.
+# Has all functions below; newer libraries still offer it.
 API_VERSION = 4
 LIBRARY = "libonnxruntime.so"
 ERRORS_ONLY = 3
@@ -24,7 +24,7 @@ DEVICE_ALLOCATOR, DEFAULT_MEMORY = 0, 0
 TYPE_NAMES = {number: name for name, number in ONNX_TYPES.items()}
 
 _GET_API = 0
-# The place of each function in the table, and its arguments. These return a status, which is null for success.
+# Each function: its index in the table and its arguments. It returns a status, which is null on success.
 _STATUS_FUNCTIONS: dict[str, tuple[int, list[Any]]] = {
     "CreateEnv": (3, [c_int, c_char_p, POINTER(c_void_p)]),
     "CreateSession": (7, [c_void_p, c_char_p, c_void_p, POINTER(c_void_p)]),
@@ -69,13 +69,13 @@ _RELEASES = {
 
 
 class OnnxRuntimeError(Exception):
-    """A message of ONNX Runtime."""
+    """An error from ONNX Runtime, with its message."""
 
 
 class Session:
-    """A loaded model. `model` is a file, or the content of one.
+    """A loaded model. `model` is the path or the content of an ONNX file.
 
-    Raises ModelError if there is no usable library, and OnnxRuntimeError if the library cannot load the model.
+    Raises ModelError if the library is missing or unusable, and OnnxRuntimeError if it cannot load the model.
     """
 
     def __init__(self, model: Path | bytes, threads: int) -> None:
@@ -121,22 +121,23 @@ class Session:
                     self._library.release("Value", c_void_p(value))
 
     def property(self, name: str) -> str | None:
-        """A property from the model's metadata; None if it is missing."""
+        """Read a property from the model's metadata; None if it is missing."""
         metadata = self._library.made("SessionGetModelMetadata", self._session)
         try:
             allocator = self._library.allocator
             found = self._library.made("ModelMetadataLookupCustomMetadataMap", metadata, allocator, name.encode())
             if not found:
                 return None
-            text = ctypes.string_at(found).decode()
-            self._library.call("AllocatorFree", allocator, found)
-            return text
+            try:
+                return ctypes.string_at(found).decode(errors="replace")
+            finally:
+                self._library.call("AllocatorFree", allocator, found)
         finally:
             self._library.release("ModelMetadata", metadata)
 
 
 class Library:
-    """The functions of the C library. Raises ModelError if it is missing or has another API."""
+    """The loaded C library. Raises ModelError if it cannot be loaded or lacks API_VERSION."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -148,7 +149,9 @@ class Library:
         get_api = ctypes.CFUNCTYPE(c_void_p, ctypes.c_uint32)(base()[_GET_API])
         api = get_api(API_VERSION)
         if not api:
-            raise ModelError(f"{path} has no API of version {API_VERSION}; install another version of onnxruntime")
+            raise ModelError(
+                f"{path} does not support API version {API_VERSION}; install another version of onnxruntime"
+            )
         table = ctypes.cast(api, POINTER(c_void_p))
         self._error_message = ctypes.CFUNCTYPE(c_char_p, c_void_p)(table[_GET_ERROR_MESSAGE])
         self._functions: dict[str, Callable[..., int | None]] = {
@@ -169,7 +172,7 @@ class Library:
             raise OnnxRuntimeError(message)
 
     def made(self, name: str, *arguments: Any) -> c_void_p:
-        """Call a function with a last argument for its result; returns the result."""
+        """Call a function that stores its result through its last argument; return the result."""
         result = c_void_p()
         self.call(name, *arguments, byref(result))
         return result
@@ -179,7 +182,7 @@ class Library:
         self._releases[kind](thing)
 
     def value(self, tensor: Tensor) -> c_void_p:
-        """A value that uses the tensor's memory. The tensor must outlive it."""
+        """Wrap a tensor without copying. The tensor must outlive the result."""
         shape = (c_int64 * len(tensor.shape))(*tensor.shape)
         place = ctypes.cast(c_char_p(tensor.data), c_void_p)
         kind = ONNX_TYPES[tensor.kind]
@@ -187,7 +190,7 @@ class Library:
         return self.made("CreateTensorWithDataAsOrtValue", *arguments)
 
     def tensor(self, value: c_void_p) -> Tensor:
-        """A copy of a value."""
+        """Copy a value into a tensor."""
         facts = self.made("GetTensorTypeAndShape", value)
         try:
             number, count = c_int(), c_size_t()
@@ -197,7 +200,9 @@ class Library:
             self.call("GetDimensions", facts, sizes, count.value)
         finally:
             self.release("TensorTypeAndShapeInfo", facts)
-        kind, shape = TYPE_NAMES[number.value], tuple(sizes)
+        kind, shape = TYPE_NAMES.get(number.value), tuple(sizes)
+        if kind is None:
+            raise OnnxRuntimeError(f"unsupported type of an output: {number.value}")
         data = self.made("GetTensorMutableData", value)
         length = ITEM_BYTES[kind] * math.prod(shape)
         return Tensor(kind, shape, ctypes.string_at(data, length) if length else b"")
@@ -205,7 +210,7 @@ class Library:
 
 @functools.cache
 def library() -> Library:
-    """The installed library. Raises ModelError if it cannot be used."""
+    """Load the installed library once. Raises ModelError if it cannot be used."""
     found = find_spec("onnxruntime")
     folders = (found and found.submodule_search_locations) or ()
     files = [file for folder in folders for file in sorted(Path(folder, "capi").glob(f"{LIBRARY}*"))]

@@ -9,12 +9,13 @@ ONNX_TYPES = {
     "float32": 1,
     "uint8": 2,
     "int8": 3,
+    "int32": 6,
     "int64": 7,
     "float16": 10,
     "float64": 11,
     "bfloat16": 16,
 }
-ITEM_BYTES = {"float32": 4, "uint8": 1, "int8": 1, "int64": 8, "float16": 2, "float64": 8, "bfloat16": 2}
+ITEM_BYTES = {"float32": 4, "uint8": 1, "int8": 1, "int32": 4, "int64": 8, "float16": 2, "float64": 8, "bfloat16": 2}
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,7 @@ use crate::support::containers::said;
 use crate::support::{Folder, program, tiny, told};
 
 /// Answers requests; one of them reads a file.
-const SERVE: &str = r#"socket S, 2, 1, 6; setsockopt S, 1, 2, 1; bind S, pack "S n a4 x8", 2, 1001, "\0\0\0\0"; listen S, 16;
-$SIG{TERM} = sub { exit };
-while (accept C, S) {
-    $request = <C>;
-    while (<C>) { last if /^\r?$/ }
-    $status = 200;
-    if ($request =~ m,/size,) { $status = -s "/opt/seen/only-by-name" ? 200 : 500 }
-    print C "HTTP/1.1 $status X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    close C;
-}"#;
+const ANSWER: &str = r#"if ($request =~ m,/size,) { $status = -s "/opt/seen/only-by-name" ? 200 : 500 }"#;
 
 const REQUESTS: &str = "[[probe]]\nname = \"plain\"\nrequest = { get = \"/\" }\n\
                         [[probe]]\nname = \"size\"\nrequest = { get = \"/size\" }\n";
@@ -87,8 +78,9 @@ fn report(output: &Output, image: &Image) -> Value {
 fn a_server_of_any_image_keeps_what_a_request_needs() {
     let _turn = crate::support::turn::take(module_path!());
     let image = Image::new("any-server");
+    let server = tiny::server(ANSWER);
     let requests =
-        ["--image", &image.tag, "--requests", "requests.toml", "--format", "json", "--", "-e", SERVE];
+        ["--image", &image.tag, "--requests", "requests.toml", "--format", "json", "--", "-e", &server];
     let diet = report(&image.run(&[&["diet"], &requests[..]].concat()), &image);
     let bytes = |key: &str| diet[key].as_u64().unwrap();
     assert_eq!(bytes("before") - bytes("after"), UNUSED, "{diet}");

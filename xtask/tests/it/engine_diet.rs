@@ -14,17 +14,8 @@ use crate::support::tiny::{self, Tiny};
 use crate::support::{program, signal, told};
 
 /// Reads one file on an error path, and asks for the size of another without opening it.
-const SERVE: &str = r#"socket S, 2, 1, 6; setsockopt S, 1, 2, 1; bind S, pack "S n a4 x8", 2, 1001, "\0\0\0\0"; listen S, 16;
-$SIG{TERM} = sub { exit };
-while (accept C, S) {
-    $request = <C>;
-    while (<C>) { last if /^\r?$/ }
-    $status = 200;
-    if ($request =~ m,/wrong,) { $status = open(F, "<", "/opt/errors/lib.so") && <F> ? 400 : 500 }
-    if ($request =~ m,/size,) { $status = -s "/opt/seen/only-by-name" ? 200 : 500 }
-    print C "HTTP/1.1 $status X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    close C;
-}"#;
+const ANSWER: &str = r#"if ($request =~ m,/wrong,) { $status = open(F, "<", "/opt/errors/lib.so") && <F> ? 400 : 500 }
+if ($request =~ m,/size,) { $status = -s "/opt/seen/only-by-name" ? 200 : 500 }"#;
 
 const PROBES: &str = "[[service.alpha.probe]]\nname = \"plain\"\nrequest = { get = \"/\" }\n\
                       [[service.alpha.probe]]\nname = \"error\"\nrequest = { get = \"/wrong\" }\nstatus = 400\n\
@@ -67,7 +58,7 @@ fn site(test: &str, probes: &str) -> Tiny {
         .arg("opt")
         .status();
     assert!(added.unwrap().success());
-    tiny.image("alpha", SERVE);
+    tiny.image("alpha", &tiny::server(ANSWER));
     tiny
 }
 
@@ -202,7 +193,7 @@ fn a_service_without_probes_and_an_answer_that_changes_prove_nothing() {
     // Every process of the service answers with its own number.
     let tiny = site("diet-flaky", PROBES);
     let own = "open U, '<', '/proc/sys/kernel/random/uuid'; $own = <U>; ";
-    let flaky = SERVE
+    let flaky = tiny::server(ANSWER)
         .replace("Content-Length: 0\\r\\nConnection: close\\r\\n\\r\\n", "Connection: close\\r\\n\\r\\n$own");
     assert!(flaky.contains("$own"));
     tiny.image("alpha", &format!("{own}{flaky}"));

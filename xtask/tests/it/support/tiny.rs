@@ -10,6 +10,23 @@ use super::{Folder, docker, repository, told};
 /// Exits one second after SIGTERM.
 const SLOW: &str = "$SIG{TERM} = sub { select undef, undef, undef, 1; exit }; sleep 1 while 1";
 
+/// A perl program: an HTTP server on port 1001, until SIGTERM. `answer` runs for each request, with its first line in `$request`, and
+/// may set `$status`.
+pub fn server(answer: &str) -> String {
+    let begin = r#"socket S, 2, 1, 6; setsockopt S, 1, 2, 1; bind S, pack "S n a4 x8", 2, 1001, "\0\0\0\0"; listen S, 16;
+$SIG{TERM} = sub { exit };
+while (accept C, S) {
+    $request = <C>;
+    while (<C>) { last if /^\r?$/ }
+    $status = 200;
+"#;
+    let end = r#"
+    print C "HTTP/1.1 $status X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    close C;
+}"#;
+    format!("{begin}{answer}{end}")
+}
+
 /// A checkout with its own Compose project and images; all are removed on drop.
 pub struct Tiny {
     pub folder: Folder,

@@ -74,6 +74,13 @@ pub fn parse_leniently(text: &str, repository: &Repository) -> Option<Manifest> 
 
 /// The valid parts of a manifest; the rest is reported.
 fn read(text: &str, repository: &Repository, faults: &Faults<'_>) -> Option<Manifest> {
+    let root = document(text, faults)?;
+    let place = Place::root(&root, faults);
+    values::read(&place).map(|file| manifest(&file, &place, repository))
+}
+
+/// A TOML document; syntax errors are reported. `None` if there are any: keys in the broken part would be reported as missing.
+pub(super) fn document<'t>(text: &'t str, faults: &Faults<'_>) -> Option<DeValue<'t>> {
     if let Some(at) = nesting::too_deep(text) {
         faults.add(at, "nested too deeply");
         return None;
@@ -82,13 +89,7 @@ fn read(text: &str, repository: &Repository, faults: &Faults<'_>) -> Option<Mani
     for error in &errors {
         faults.add(error.span().map_or(0, |span| span.start), error.message());
     }
-    if !errors.is_empty() {
-        // Otherwise, keys in the broken part would be reported as missing.
-        return None;
-    }
-    let root = DeValue::Table(root.into_inner());
-    let place = Place::root(&root, faults);
-    values::read(&place).map(|file| manifest(&file, &place, repository))
+    errors.is_empty().then(|| DeValue::Table(root.into_inner()))
 }
 
 fn manifest(file: &file::Manifest, root: &Place<'_>, repository: &Repository) -> Manifest {

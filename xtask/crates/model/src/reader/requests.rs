@@ -3,14 +3,12 @@
 use host::failure::Failure;
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use toml::de::{DeTable, DeValue};
 
 use crate::file;
-use crate::nesting;
 use crate::placeholders::RUN;
 use crate::probe::Probe;
 use crate::reader::place::{Faults, Place};
-use crate::reader::{probes, values};
+use crate::reader::{load, probes, values};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,7 +16,7 @@ struct RequestFile {
     probe: Vec<file::Probe>,
 }
 
-/// Parses `[[probe]]` tables, which have the keys of `[[service.NAME.probe]]` in a manifest. `name`: the file's, for errors.
+/// Parses `[[probe]]` tables with the keys of `[[service.NAME.probe]]`, except `only`. Errors show `name` as the file.
 ///
 /// # Errors
 /// All faults with their lines.
@@ -29,18 +27,7 @@ pub fn requests(text: &str, name: &str, service: &str) -> Result<Vec<Probe>, Fai
 }
 
 fn read(text: &str, service: &str, faults: &Faults<'_>) -> Option<Vec<Probe>> {
-    if let Some(at) = nesting::too_deep(text) {
-        faults.add(at, "nested too deeply");
-        return None;
-    }
-    let (root, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        faults.add(error.span().map_or(0, |span| span.start), error.message());
-    }
-    if !errors.is_empty() {
-        return None;
-    }
-    let root = DeValue::Table(root.into_inner());
+    let root = load::document(text, faults)?;
     let place = Place::root(&root, faults);
     let file: RequestFile = values::read(&place)?;
     let list = place.key("probe");
