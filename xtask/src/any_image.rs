@@ -26,7 +26,7 @@ pub struct AnyImageArgs {
     /// File of [[probe]] tables [default: check the command's exit code and output]
     #[arg(long, value_name = "FILE")]
     requests: Option<PathBuf>,
-    /// The port that answers the requests [default: the only one that the image exposes]
+    /// The port that serves the requests [default: the only port that the image exposes]
     #[arg(long, value_name = "N", requires = "requests")]
     port: Option<u16>,
     /// Replaces the image's CMD [default: the image's own]
@@ -35,12 +35,12 @@ pub struct AnyImageArgs {
 }
 
 impl AnyImageArgs {
-    /// Whether a manifest declares the image.
+    /// Whether the command needs a manifest.
     pub fn needs_manifest(&self) -> bool {
         self.image.is_none() && self.compose.is_none()
     }
 
-    /// The manifest of an image that no manifest declares, with a context for its stacks; `None` without such an image.
+    /// A manifest for this image and a context for its stacks; `None` if neither `--image` nor `--compose` is given.
     ///
     /// # Errors
     /// Wrong usage, an unreadable file, or a missing image.

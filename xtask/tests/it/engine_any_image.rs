@@ -1,4 +1,4 @@
-//! `trace` and `diet` of images that no manifest declares, on a real engine.
+//! `trace` and `diet` of images without a manifest, on a real engine.
 
 use std::fs;
 use std::process::{Command, Output};

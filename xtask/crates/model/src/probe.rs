@@ -20,7 +20,7 @@ pub struct Probe {
     pub name: String,
     /// The name of the service.
     pub service: String,
-    /// The editions that it is for; empty for all.
+    /// The editions that run it; empty means all.
     pub only: Vec<Edition>,
     /// The request. Placeholders `${NAME}` stand for captures of earlier probes, plain secrets and the run's ID.
     pub request: HttpRequest,

@@ -203,7 +203,7 @@ impl Prints<'_> {
     }
 }
 
-/// What provenance says of a target, without its context.
+/// What provenance records about a target, without its context.
 fn own_inputs(target: &Target, dockerfile: &str) -> TargetInputs {
     let mut args = target.args.clone();
     args.remove(package_date::ARGUMENT);

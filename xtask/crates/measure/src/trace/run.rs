@@ -151,7 +151,7 @@ impl TraceRun<'_, '_> {
     }
 }
 
-/// What is wrong with the answers, a line for each probe.
+/// Explains each probe that did not pass, in a line.
 fn wrong(report: &ProbeReport) -> String {
     let lines = report.not_passed().map(|outcome| match &outcome.verdict {
         ProbeVerdict::Failed { wrong, answer, .. } => {

@@ -106,7 +106,7 @@ pub struct Probe {
     pub environment: Option<BTreeMap<String, String>>,
 }
 
-/// An HTTP request: one of `get`, `post` and `delete`, with a body as `json`, as `text` or `bytes` with its `type`, or none.
+/// An HTTP request: one of `get`, `post` and `delete`. The body is `json`, `text` with `type`, `bytes` with `type`, or empty.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
